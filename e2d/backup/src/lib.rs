@@ -1,0 +1,1 @@
+//! Archives, their catalogue, and the stores that hold them.

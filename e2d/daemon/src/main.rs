@@ -1,0 +1,2 @@
+//! The etcd supervisor.
+fn main() {}

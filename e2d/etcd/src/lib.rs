@@ -1,0 +1,1 @@
+//! The etcd child process, its data directory and its client.

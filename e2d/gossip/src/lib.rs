@@ -1,0 +1,1 @@
+//! SWIM gossip: a pure engine around foca, and its UDP and TCP shell.

@@ -1,0 +1,1 @@
+//! Whole-process snapshots of the command line.

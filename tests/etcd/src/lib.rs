@@ -1,0 +1,1 @@
+//! The supervisor on real etcd servers.

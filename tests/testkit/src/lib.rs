@@ -1,0 +1,1 @@
+//! What the tests share: namespaces, waiting, log gates, real parts.
