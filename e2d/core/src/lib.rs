@@ -4,6 +4,19 @@
 //! IO, no clock, no randomness, no async and no hash map in this crate, and `clippy.toml` beside it
 //! keeps it so.
 
+pub mod action;
 pub mod id;
+pub mod ingest;
+pub mod interview;
+pub mod lineage;
+pub mod memory;
+pub mod observe;
+pub mod plan;
+pub mod quorum;
 pub mod raftid;
+pub mod reason;
+pub mod report;
+pub mod safety;
 pub mod time;
+pub mod vow;
+pub mod word;

@@ -1,0 +1,172 @@
+//! How observations enter the world. The shell and the simulator share these, so that both know the
+//! same things after the same events.
+
+use crate::action::Kind;
+use crate::id::{BootId, NodeId};
+use crate::interview::{Interview, Testimony};
+use crate::lineage::{Lineage, LineageState};
+use crate::memory::{Identity, Phase, Recall, State};
+use crate::observe::{DataDir, Failure, Peer, Process, Seen, StoreView, Trouble, World};
+use crate::time::Moment;
+use crate::word::Word;
+use std::net::SocketAddr;
+
+impl World {
+    /// Gossip holds a node alive, or dead, at an address; `heard_at` is when a packet of its own last
+    /// came directly.
+    pub fn see_peer(&mut self, node: NodeId, boot: BootId, addr: SocketAddr, alive: bool, heard_at: Option<Moment>) {
+        let now = self.now;
+        let peer = self.peers.entry(node).or_insert_with(|| Peer {
+            boot,
+            addr,
+            alive,
+            heard_at,
+            word: None,
+            steady_since: now,
+        });
+        if peer.boot != boot {
+            peer.word = None;
+        }
+        if (peer.boot, peer.alive) != (boot, alive) {
+            peer.steady_since = now;
+        }
+        (peer.boot, peer.addr, peer.alive) = (boot, addr, alive);
+        peer.heard_at = peer.heard_at.max(heard_at);
+    }
+
+    /// A node told its word. A word of a node that gossip does not show (yet) is dropped: gossip
+    /// tells it again.
+    pub fn hear_word(&mut self, node: NodeId, word: Word) {
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        let standing = |word: &Word| {
+            let disk = (word.phase, word.place, word.seal, word.has_data, word.vow.clone());
+            (disk, word.etcd, word.store, word.hash, word.restored_bytes)
+        };
+        if peer.word.as_ref().map(standing) != Some(standing(&word)) {
+            peer.steady_since = now;
+        }
+        peer.word = Some(word);
+    }
+
+    /// A node told its copy of the lineage object.
+    pub fn hear_copy(&mut self, node: NodeId, copy: Lineage) {
+        let known = self.copies.get(&node);
+        if known.is_none_or(|known| known.lineage != copy.lineage || copy.seq > known.seq) {
+            self.copies.insert(node, copy);
+        }
+    }
+
+    /// A node that gossip has forgotten is forgotten here.
+    pub fn forget_peer(&mut self, node: NodeId) {
+        self.peers.remove(&node);
+        self.copies.remove(&node);
+    }
+
+    /// The data directory was looked at.
+    pub fn see_data(&mut self, data: DataDir) {
+        if data != DataDir::Empty {
+            self.launched = None;
+        }
+        self.data = Some(data);
+    }
+
+    /// The store was looked at.
+    pub fn see_store(&mut self, look: Result<StoreView, Trouble>) {
+        let at = self.now;
+        self.store_is_outdated = false;
+        match look {
+            Ok(value) => (self.store, self.trouble) = (Some(Seen { value, at }), None),
+            Err(value) => self.trouble = Some(Seen { value, at }),
+        }
+    }
+
+    /// A witness answered.
+    pub fn hear_testimony(&mut self, witness: NodeId, testimony: Testimony) {
+        if let Some(interview) = &mut self.interview
+            && interview.start == testimony.start
+        {
+            interview.answers.insert(witness, testimony);
+        }
+    }
+
+    /// The file `identity` is durable, and an empty `state` with it.
+    pub fn identified(&mut self, identity: Identity) {
+        self.identity = Some(identity);
+        self.state = State::default();
+        self.recall.members.clear();
+        self.etcd = crate::observe::Etcd::default();
+        self.interview = None;
+        (self.raised, self.promised, self.launched) = (None, None, None);
+    }
+
+    /// The file `state` is durable.
+    pub fn remembered(&mut self, state: State) {
+        if state.start > self.state.start {
+            self.raised = Some(state.start);
+            self.interview = None;
+        }
+        let forming = self.lineage().filter(|lineage| lineage.state == LineageState::Forming);
+        let forming = forming.map(|lineage| lineage.claim.nonce);
+        let claim = |state: &State| state.place.map(|place| place.claim);
+        if state.phase == Phase::Founding && claim(&state) != claim(&self.state) && claim(&state) == forming {
+            self.promised = forming;
+        }
+        self.state = state;
+    }
+
+    /// The file `seen` is durable.
+    pub fn recalled(&mut self, recall: Recall) {
+        let version = |recall: &Recall| recall.lineage.as_ref().map(|lineage| (lineage.lineage, lineage.nonce));
+        if version(&recall) != version(&self.recall) {
+            self.lineage_since = self.now;
+        }
+        self.recall = recall;
+        self.recalled_at = Some(self.now);
+    }
+
+    /// The questions about this disk are being put.
+    pub fn interviewing(&mut self, start: u64) {
+        self.interview = Some(Interview { start, since: self.now, answers: std::collections::BTreeMap::new() });
+    }
+
+    /// etcd was started: what was asked before is done with.
+    pub fn started(&mut self, process: Process) {
+        let empty = self.data == Some(DataDir::Empty);
+        self.launched = self.state.place.map(|place| place.claim).filter(|_| empty);
+        self.promised = None;
+        self.etcd = crate::observe::Etcd { process, ..crate::observe::Etcd::default() };
+        self.interview = None;
+        self.raised = None;
+    }
+
+    /// etcd runs no more.
+    pub fn exited(&mut self, process: Process) {
+        self.etcd.process = process;
+        (self.etcd.status, self.etcd.members, self.etcd.read_at) = (None, None, None);
+        (self.etcd.hash, self.etcd.marked) = (None, None);
+    }
+
+    /// An act succeeded: its failures are forgotten.
+    pub fn succeeded(&mut self, kind: Kind) {
+        self.failures.remove(&kind);
+        self.outdate(kind);
+    }
+
+    /// An act failed.
+    pub fn failed(&mut self, kind: Kind, message: String) {
+        let count = self.failures.get(&kind).map_or(0, |failure| failure.count).saturating_add(1);
+        self.failures.insert(kind, Failure { count, at: self.now, message });
+        self.outdate(kind);
+    }
+
+    /// What was known before an act that may have changed it, even by failing, is not known any more.
+    fn outdate(&mut self, kind: Kind) {
+        match kind {
+            Kind::AddLearner | Kind::Promote | Kind::Remove => self.etcd.members = None,
+            Kind::WriteLineage => self.store_is_outdated = true,
+            Kind::MarkRestored => (self.etcd.marked, self.etcd.hash) = (None, None),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! One look at the store: what it showed, or why it showed nothing.
+
+use crate::id::{ArchiveId, Epoch, NodeId, Revision};
+use crate::lineage::Lineage;
+
+/// One archive as the store's catalogue shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArchiveSeen {
+    /// Which archive.
+    pub id: ArchiveId,
+    /// The epoch it was taken in.
+    pub epoch: Epoch,
+    /// The revision it holds.
+    pub revision: Revision,
+    /// Raft term when it was taken.
+    pub term: u64,
+    /// Raft index when it was taken.
+    pub index: u64,
+    /// The disk it was taken from.
+    pub node: NodeId,
+    /// Whether it was read back and opened as a database.
+    pub verified: bool,
+}
+
+/// Why the store told us nothing. None of these is "empty".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It did not answer.
+    Unreachable(String),
+    /// It refused us.
+    Denied(String),
+    /// It is not what it should be: a file where a folder was, an object that cannot be read.
+    Malformed(String),
+    /// It belongs to a cluster with another gossip key.
+    ForeignOwner(String),
+}
+
+/// Names one version of the lineage object, for compare-and-swap.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub String);
+
+/// What one look at the store showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreView {
+    /// The lineage object and its version; `None` when the store said that there is none.
+    pub lineage: Option<(Lineage, Version)>,
+    /// Archives of ours, oldest first.
+    pub archives: Vec<ArchiveSeen>,
+    /// Whether there is anything else that is, or was, a backup: of another program, or damaged.
+    pub other_backups: bool,
+}

@@ -1,0 +1,281 @@
+//! A node that a claim names founds the claimed epoch.
+//!
+//! Birth: all founders promise durably; the last promise makes the lineage live; only then does
+//! anybody start, at once for clients. Restore: each founder restores the claim's one archive and
+//! starts gated; a majority that runs, serves e2d and agrees byte for byte makes it live; then each
+//! reopens for clients, followers first (S1, S7, S8, S9).
+
+use super::disk::abandon;
+use super::{Verdict, nonces, restart, turn};
+use crate::action::{Action, Cluster, Launch, StopReason};
+use crate::id::{NodeId, Nonce};
+use crate::lineage::{ClaimKind, Founder, Lineage, LineageState, Recorded};
+use crate::memory::{Phase, Place, State};
+use crate::observe::{DataDir, Gate, World};
+use crate::quorum;
+use crate::reason::Reason;
+use crate::safety;
+use crate::word::EtcdWord;
+
+/// Considers the claim that names this node.
+#[must_use]
+pub fn consider(world: &World) -> Verdict {
+    let (Some(me), Some(lineage)) = (world.node(), world.lineage()) else { return Verdict::Idle };
+    let Some(founder) = lineage.founder(me) else { return Verdict::Idle };
+    let promised = world.state.place.is_some_and(|place| place.claim == lineage.claim.nonce);
+    match (world.state.phase, lineage.state) {
+        (Phase::Empty | Phase::Founding, LineageState::Forming) if !promised => promise(world, lineage, founder),
+        // Late, but still wanted. Nobody is born late: every founder of a birth had promised.
+        (Phase::Empty | Phase::Founding, LineageState::Live)
+            if !promised && lineage.recorded(me).is_some_and(|member| !member.started) =>
+        {
+            promise(world, lineage, founder)
+        }
+        (Phase::Founding, _) if promised => go_on(world, lineage, founder),
+        (Phase::Member, LineageState::Live) if promised => reopen(world, lineage),
+        _ => Verdict::Idle,
+    }
+}
+
+/// Promises to found the claimed epoch: durably, and only after this node's own look at the store
+/// has shown the claim.
+fn promise(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
+    if world.policy.has_store
+        && let Some(wait) = not_in_our_store(world, lineage)
+    {
+        return wait;
+    }
+    if world.runs().is_some() {
+        let ours = world.state.place.map_or(lineage.epoch, |place| place.epoch);
+        return Verdict::Act(Action::Stop { why: StopReason::Fenced { ours, known: lineage.epoch } });
+    }
+    if let Some(DataDir::Member(_) | DataDir::Unreadable(_)) = world.data {
+        return safety::prove_never_served(world)
+            .map_or(Verdict::Wait(Reason::UnexpectedData), |evidence| Verdict::Act(Action::Quarantine(evidence)));
+    }
+    let place = Place {
+        lineage: lineage.lineage,
+        epoch: lineage.epoch,
+        claim: lineage.claim.nonce,
+        cluster: lineage.cluster_id(),
+        member: lineage.founder_member(founder),
+        archive: lineage.claim.source.map(|source| source.archive),
+    };
+    let state = State {
+        phase: Phase::Founding,
+        place: Some(place),
+        ran: false,
+        opened: false,
+        seal: None,
+        ..world.state.clone()
+    };
+    Verdict::Act(Action::Remember(Box::new(state)))
+}
+
+/// The claim counts only when our own look at the store shows it too (see `shared`).
+fn not_in_our_store(world: &World, lineage: &Lineage) -> Option<Verdict> {
+    if world.store_view().is_none() {
+        return Some(Verdict::Wait(super::birth::store_reason(world)));
+    }
+    let stored = world.stored().is_some_and(|(stored, _)| stored.claim.nonce == lineage.claim.nonce);
+    (!stored).then_some(Verdict::Wait(Reason::ClaimNotInStore))
+}
+
+/// From the promise to the first start, and to `live`.
+fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
+    let birth = lineage.claim.kind == ClaimKind::Birth;
+    let live = lineage.state == LineageState::Live;
+    let has_data = matches!(world.data, Some(DataDir::Member(_)));
+    if let (None, Some(DataDir::Unreadable(what))) = (world.runs(), &world.data) {
+        return spoilt(world, what);
+    }
+    match world.runs() {
+        Some(Gate::Open) => became_member(world),
+        Some(Gate::Gated) if live => reopen(world, lineage),
+        Some(Gate::Gated) => agree(world, lineage),
+        None if birth && !live => all_promised(world, lineage),
+        None if !birth && !has_data => Verdict::Act(Action::Restore {
+            source: match lineage.claim.source {
+                Some(source) => source,
+                None => return Verdict::Idle,
+            },
+            launch: Box::new(launch(world, lineage, founder, Gate::Gated)),
+        }),
+        None => {
+            let gate = if live { Gate::Open } else { Gate::Gated };
+            start(world, lineage, founder, gate)
+        }
+    }
+}
+
+/// Restored data that cannot be read: restored again if etcd has never run on it, else this founder
+/// gives its identity up, for what it said is lost (S11).
+fn spoilt(world: &World, what: &str) -> Verdict {
+    match (world.state.opened, world.state.ran) {
+        (true, _) => restart::damaged(world, what),
+        (false, true) => abandon(world, format!("its data cannot be read, and etcd has run on it: {what}")),
+        (false, false) => safety::prove_never_served(world)
+            .map_or(Verdict::Idle, |evidence| Verdict::Act(Action::Quarantine(evidence))),
+    }
+}
+
+/// Starts etcd. A founder that promised in this very run has nothing to forget; one that finds its
+/// promise on the disk may have been set back to it, so it asks the others first (S11).
+fn start(world: &World, lineage: &Lineage, founder: &Founder, gate: Gate) -> Verdict {
+    let fresh = world.promised == Some(lineage.claim.nonce);
+    if !fresh && let Err(verdict) = restart::ask(world) {
+        return verdict;
+    }
+    let opened = world.state.opened || gate == Gate::Open;
+    if world.state.start == 0 || !world.state.ran || opened != world.state.opened {
+        let state = State { start: world.state.start.max(1), ran: true, opened, ..world.state.clone() };
+        return Verdict::Act(Action::Remember(Box::new(state)));
+    }
+    Verdict::Act(Action::Start(Box::new(launch(world, lineage, founder, gate))))
+}
+
+fn launch(world: &World, lineage: &Lineage, founder: &Founder, gate: Gate) -> Launch {
+    let member = lineage.founder_member(founder);
+    let place = Place {
+        lineage: lineage.lineage,
+        epoch: lineage.epoch,
+        claim: lineage.claim.nonce,
+        cluster: lineage.cluster_id(),
+        member,
+        archive: lineage.claim.source.map(|source| source.archive),
+    };
+    Launch {
+        name: world.name(),
+        place,
+        cluster: Cluster::New,
+        members: lineage.initial_cluster(),
+        token: lineage.token(),
+        gate,
+    }
+}
+
+/// etcd runs for clients: this disk is a member from now on.
+fn became_member(world: &World) -> Verdict {
+    if world.status().is_none() {
+        return Verdict::Wait(Reason::Settling);
+    }
+    let state = State { phase: Phase::Member, opened: true, ..world.state.clone() };
+    Verdict::Act(Action::Remember(Box::new(state)))
+}
+
+/// Birth: the lineage goes live when every founder has promised.
+fn all_promised(world: &World, lineage: &Lineage) -> Verdict {
+    let me = world.node();
+    let missing: Vec<NodeId> = lineage
+        .claim
+        .founders
+        .iter()
+        .map(|founder| founder.node)
+        .filter(|node| Some(*node) != me)
+        .filter(|node| !world.words().any(|(id, word)| id == *node && word.founds(lineage.claim.nonce)))
+        .collect();
+    if !missing.is_empty() {
+        return Verdict::Wait(Reason::FoundersMissing(missing));
+    }
+    write_live(world, lineage)
+}
+
+/// Restore: the lineage goes live when a majority runs gated, serves, and agrees.
+fn agree(world: &World, lineage: &Lineage) -> Verdict {
+    if !world.serves() {
+        return Verdict::Wait(Reason::NoQuorum);
+    }
+    let Some(archive) = lineage.claim.source.map(|source| source.archive) else { return Verdict::Idle };
+    match world.etcd.marked {
+        Some(false) if world.leads() => return Verdict::Act(Action::MarkRestored { archive }),
+        None | Some(false) => return Verdict::Wait(Reason::Settling),
+        Some(true) => {}
+    }
+    let Some(own) = world.etcd.hash else { return Verdict::Wait(Reason::Settling) };
+    let founders = lineage.claim.founders.len();
+    let mut present = 1;
+    for (node, word) in world.words() {
+        let runs = lineage.founder(node).is_some() && word.founds(lineage.claim.nonce) && word.etcd == EtcdWord::Gated;
+        if !runs {
+            continue;
+        }
+        match word.hash {
+            Some(hash) if hash == own => present += 1,
+            Some(hash) if (hash.revision, hash.compacted) == (own.revision, own.compacted) => {
+                return Verdict::Wait(Reason::HashesDiffer);
+            }
+            _ => return Verdict::Wait(Reason::Settling),
+        }
+    }
+    if !quorum::reached(present, founders) {
+        return Verdict::Wait(Reason::GatedMissing { present, needed: quorum::majority(founders) });
+    }
+    write_live(world, lineage)
+}
+
+fn write_live(world: &World, lineage: &Lineage) -> Verdict {
+    let position = lineage.claim.founders.iter().position(|founder| Some(founder.node) == world.node()).unwrap_or(0);
+    let (nonce, _) = nonces(world);
+    let live = Lineage {
+        state: LineageState::Live,
+        members: record_of_founders(world, lineage),
+        pinned: None,
+        ..lineage.next(Nonce(nonce))
+    };
+    if !world.policy.has_store {
+        return Verdict::Idle;
+    }
+    let Some((stored, version)) = world.stored() else { return Verdict::Wait(super::birth::store_reason(world)) };
+    if stored.nonce != lineage.nonce {
+        return Verdict::Wait(Reason::ClaimNotInStore);
+    }
+    let steady = latest_change(world, lineage);
+    if world.now.since(steady) < turn(position) {
+        return Verdict::Wait(Reason::AnothersTurn(lineage.claim.founders[0].node));
+    }
+    Verdict::Act(Action::WriteLineage { replaces: Some(version.clone()), lineage: Box::new(live) })
+}
+
+/// When the last of the founders came to stand where it stands.
+fn latest_change(world: &World, lineage: &Lineage) -> crate::time::Moment {
+    let founders = lineage.claim.founders.iter().filter_map(|founder| world.peers.get(&founder.node));
+    founders.map(|peer| peer.steady_since).max().unwrap_or(world.lineage_since).max(world.lineage_since)
+}
+
+fn record_of_founders(world: &World, lineage: &Lineage) -> Vec<Recorded> {
+    let birth = lineage.claim.kind == ClaimKind::Birth;
+    let of = |founder: &Founder| {
+        let told = world.peers.get(&founder.node).and_then(|peer| peer.word.as_ref());
+        let own = Some(founder.node) == world.node();
+        Recorded {
+            node: Some(founder.node),
+            member: lineage.founder_member(founder),
+            peer_url: founder.peer_url.clone(),
+            instance: if own { world.me.instance.clone() } else { told.and_then(|word| word.instance.clone()) },
+            machine: if own { Some(world.me.machine.clone()) } else { told.map(|word| word.machine.clone()) },
+            mounted: if own { world.me.mounted } else { told.is_some_and(|word| word.mounted) },
+            started: birth || own || told.is_some_and(|word| word.etcd != EtcdWord::Stopped),
+        }
+    };
+    lineage.claim.founders.iter().map(of).collect()
+}
+
+/// Runs gated, and the lineage is live: serve. Followers first, so that the leader can go on
+/// committing, then the leader.
+fn reopen(world: &World, lineage: &Lineage) -> Verdict {
+    if world.runs() != Some(Gate::Gated) {
+        return Verdict::Idle;
+    }
+    if !world.state.opened || world.state.phase != Phase::Member {
+        let state = State { opened: true, phase: Phase::Member, ..world.state.clone() };
+        return Verdict::Act(Action::Remember(Box::new(state)));
+    }
+    let others_gated = world.words().any(|(node, word)| {
+        lineage.founder(node).is_some() && word.founds(lineage.claim.nonce) && word.etcd == EtcdWord::Gated
+    });
+    let patience = std::time::Duration::from_secs(5);
+    if world.leads() && others_gated && world.now.since(world.lineage_since) < patience {
+        return Verdict::Wait(Reason::FollowersFirst);
+    }
+    Verdict::Act(Action::Stop { why: StopReason::Reopen })
+}

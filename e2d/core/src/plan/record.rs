@@ -1,0 +1,87 @@
+//! The record, R, follows etcd's own member list.
+//!
+//! It is what a later epoch must prove gone, so it is written right after each change, by the leader,
+//! from a list that is read *after* the version it replaces.
+
+use super::{Verdict, nonces};
+use crate::action::Action;
+use crate::id::Nonce;
+use crate::lineage::{Lineage, LineageState, Recorded};
+use crate::observe::{Member, World};
+use crate::reason::Reason;
+
+/// Considers writing the record.
+#[must_use]
+pub fn consider(world: &World) -> Verdict {
+    if !world.leads() || !world.policy.has_store {
+        return Verdict::Idle;
+    }
+    let (Some(members), Some(place)) = (world.members(), world.state.place) else { return Verdict::Idle };
+    let Some((stored, version)) = world.stored() else { return put_back(world) };
+    let mine = stored.lineage == place.lineage && stored.claim.nonce == place.claim;
+    if !mine || stored.state != LineageState::Live {
+        return Verdict::Idle;
+    }
+    let record = of(world, members);
+    if same(&record, &stored.members) {
+        return Verdict::Idle;
+    }
+    let listed_at = world.etcd.members.as_ref().map(|seen| seen.at);
+    let stored_at = world.store.as_ref().map(|seen| seen.at);
+    if listed_at < stored_at {
+        return Verdict::Wait(Reason::ListTooOld);
+    }
+    let (nonce, _) = nonces(world);
+    let lineage = Lineage { members: record, ..stored.next(Nonce(nonce)) };
+    Verdict::Act(Action::WriteLineage { replaces: Some(version.clone()), lineage: Box::new(lineage) })
+}
+
+/// The object vanished from the store while a quorum lives: it is written again.
+fn put_back(world: &World) -> Verdict {
+    let gone = world.store_view().is_some_and(|view| view.lineage.is_none());
+    let (true, Some(known), Some(place)) = (gone, world.lineage(), world.state.place) else { return Verdict::Idle };
+    let mine = known.lineage == place.lineage && known.claim.nonce == place.claim && known.state == LineageState::Live;
+    let Some(members) = world.members().filter(|_| mine) else { return Verdict::Idle };
+    let (nonce, _) = nonces(world);
+    let lineage = Lineage { members: of(world, members), ..known.next(Nonce(nonce)) };
+    Verdict::Act(Action::WriteLineage { replaces: None, lineage: Box::new(lineage) })
+}
+
+/// etcd's list as a record: with the node of each member, and what is known of its machine.
+#[must_use]
+pub fn of(world: &World, members: &[Member]) -> Vec<Recorded> {
+    let known = world.lineage().map(|lineage| lineage.members.as_slice()).unwrap_or_default();
+    let record = |member: &Member| {
+        let before = known.iter().find(|recorded| recorded.member == member.id);
+        let sponsored = world.sponsored.get(&member.id).map(|(node, _)| *node);
+        let node = member.node().or(sponsored).or(before.and_then(|recorded| recorded.node));
+        let own = node.is_some() && node == world.node();
+        let told = node.and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
+        let machine = if own { Some(world.me.machine.clone()) } else { told.map(|word| word.machine.clone()) };
+        let instance = if own { world.me.instance.clone() } else { told.and_then(|word| word.instance.clone()) };
+        let mounted = if own { Some(world.me.mounted) } else { told.map(|word| word.mounted) };
+        Recorded {
+            node,
+            member: member.id,
+            peer_url: member.peer_url.clone(),
+            instance: before.and_then(|recorded| recorded.instance.clone()).or(instance),
+            machine: before.and_then(|recorded| recorded.machine.clone()).or(machine),
+            started: member.has_started(),
+            mounted: before.map(|recorded| recorded.mounted).or(mounted).unwrap_or(false),
+        }
+    };
+    let mut record: Vec<Recorded> = members.iter().map(record).collect();
+    record.sort_by_key(|recorded| recorded.member);
+    record
+}
+
+/// Whether two records name the same members at the same places.
+fn same(a: &[Recorded], b: &[Recorded]) -> bool {
+    let key = |recorded: &Recorded| (recorded.member, recorded.node, recorded.peer_url.clone(), recorded.started);
+    let sorted = |record: &[Recorded]| {
+        let mut keys: Vec<_> = record.iter().map(key).collect();
+        keys.sort();
+        keys
+    };
+    sorted(a) == sorted(b)
+}

@@ -1,0 +1,274 @@
+//! Why a node waits, in words that a person can act on (S21).
+
+use crate::id::{Epoch, LineageId, MemberId, NodeId};
+use crate::lineage::LineageState;
+use std::fmt;
+use std::time::Duration;
+
+/// Why nothing is done about something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The data directory was not looked at yet.
+    DataNotSeen,
+    /// The disk that should hold the data is not there.
+    NotMounted(String),
+    /// etcd's data cannot be read, and nobody could re-seed this node.
+    DataUnreadable(String),
+    /// There is data in the directory of a node that has none.
+    UnexpectedData,
+    /// The store did not tell anything yet.
+    StoreNotSeen,
+    /// The store cannot be used; the text says how.
+    StoreTrouble(String),
+    /// Backups without a lineage: only a person knows whether their cluster is dead.
+    BackupsWithoutLineage,
+    /// Fewer empty nodes than a birth needs.
+    NodesMissing {
+        /// How many are here, this one included.
+        present: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// Nodes that are seen, but have not said anything about themselves.
+    WordsMissing(Vec<NodeId>),
+    /// A visible node has data or knows a lineage, so this is no birth.
+    SomebodyHasData(NodeId),
+    /// A lineage is known, but the store shows none: never a birth.
+    LineageVanished,
+    /// Another node is about to do it.
+    AnothersTurn(NodeId),
+    /// Founders that have not promised yet.
+    FoundersMissing(Vec<NodeId>),
+    /// The claim is not in this node's own view of the store yet.
+    ClaimNotInStore,
+    /// Somebody else's store shows another lineage than ours.
+    StoreNotShared {
+        /// The node that sees another lineage.
+        node: NodeId,
+        /// The lineage it sees.
+        theirs: LineageId,
+    },
+    /// A claim of others is under way.
+    ClaimUnderWay {
+        /// The epoch that forms.
+        epoch: Epoch,
+        /// How long it may still take before it is replaced.
+        patience: Duration,
+    },
+    /// Recorded members of which nobody proved that they are gone.
+    NotProvedGone(Vec<String>),
+    /// A node holds data of the epoch that would end.
+    EpochHasData(NodeId),
+    /// There is no archive to restore.
+    NoArchive,
+    /// The lineage stands where this needs a person.
+    LineageStands {
+        /// The epoch.
+        epoch: Epoch,
+        /// Where it stands.
+        state: LineageState,
+    },
+    /// A newer epoch is known, and is not live yet: the data is kept.
+    NewerEpochForms(Epoch),
+    /// A member knows a newer epoch, of which this node has no copy yet.
+    NewerEpochKnown {
+        /// Who knows it.
+        witness: NodeId,
+        /// Which epoch.
+        epoch: Epoch,
+        /// Where it stands, as far as the witness knows.
+        state: LineageState,
+    },
+    /// This node's look at the store shows an older lineage than the one that is known.
+    StoreLags {
+        /// The `seq` that the store showed.
+        stored: u64,
+        /// The `seq` that is known.
+        known: u64,
+    },
+    /// Two claims of one epoch met.
+    ClaimsConflict(Epoch),
+    /// Members that did not answer before the start.
+    AnswersMissing {
+        /// Who.
+        silent: Vec<NodeId>,
+        /// How many answers are needed, our own included.
+        needed: usize,
+    },
+    /// The disk is older than what others heard of it, and nobody could re-seed it.
+    DiskWentBack {
+        /// Who heard more.
+        witness: NodeId,
+    },
+    /// Another machine speaks with this disk's id.
+    Cloned(String),
+    /// No member of the cluster offers a seat.
+    NoInvitation,
+    /// The cluster has all the members it is to have.
+    NoSeat {
+        /// How many members there are.
+        members: usize,
+    },
+    /// etcd does not answer, or has no quorum.
+    NoQuorum,
+    /// Etcd starts, or stops.
+    Settling,
+    /// This process was told to stop, and etcd has stopped.
+    Stopping,
+    /// The members that restored differ from one another.
+    HashesDiffer,
+    /// Not all that should run gated do.
+    GatedMissing {
+        /// How many run.
+        present: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// The followers reopen first.
+    FollowersFirst,
+    /// A member is silent, and its death is not proved.
+    DeathNotProved {
+        /// Which member.
+        member: MemberId,
+        /// What is missing.
+        missing: String,
+    },
+    /// Removing or promoting would leave too few that can commit.
+    QuorumAtRisk {
+        /// Which member.
+        member: MemberId,
+        /// How many would be there.
+        present: usize,
+        /// Of how many.
+        voters: usize,
+    },
+    /// The lineage object's record would not cover the voters any more, and the store is away.
+    RecordLags {
+        /// Which member the change is about.
+        member: MemberId,
+    },
+    /// Another member is unhealthy, and one change at a time is enough.
+    AnotherUnhealthy(MemberId),
+    /// A learner has not caught up.
+    CatchingUp {
+        /// Which learner.
+        member: MemberId,
+        /// How many entries it lacks.
+        behind: u64,
+    },
+    /// A learner was added and has not run yet.
+    LearnerNotStarted {
+        /// Which learner.
+        member: MemberId,
+        /// The node that it was added for, if this leader knows it.
+        node: Option<NodeId>,
+    },
+    /// A learner has not told how far it has come.
+    ProgressUnknown(MemberId),
+    /// The member list is older than the record that it would replace.
+    ListTooOld,
+    /// The last try failed; the next follows.
+    Backoff {
+        /// What failed.
+        message: String,
+        /// How long to wait.
+        remaining: Duration,
+    },
+    /// An operator holds all automatic acts.
+    Held(String),
+}
+
+fn nodes(f: &mut fmt::Formatter<'_>, nodes: &[NodeId]) -> fmt::Result {
+    let text: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    f.write_str(&text.join(", "))
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DataNotSeen => f.write_str("the data directory was not looked at yet"),
+            Self::NotMounted(what) => write!(f, "the data disk is not there: {what}"),
+            Self::DataUnreadable(what) => {
+                write!(f, "etcd's data cannot be read ({what}), and no quorum could re-seed this node; the data is kept")
+            }
+            Self::UnexpectedData => {
+                f.write_str("the data directory holds etcd data, but this node has none on record: move it away, or remove e2d/ beside it to adopt it")
+            }
+            Self::StoreNotSeen => f.write_str("the store was not reached yet"),
+            Self::StoreTrouble(what) => write!(f, "the store cannot be used, which is not the same as an empty store: {what}"),
+            Self::BackupsWithoutLineage => {
+                f.write_str("the store holds backups but no lineage: import one, or name an empty store; never an empty cluster over somebody's backups")
+            }
+            Self::NodesMissing { present, needed } => write!(f, "{present} of {needed} nodes are here"),
+            Self::WordsMissing(who) => {
+                f.write_str("seen, but not heard yet: ")?;
+                nodes(f, who)
+            }
+            Self::SomebodyHasData(node) => write!(f, "node {node} has data or knows a lineage, so a new cluster would be a second one"),
+            Self::LineageVanished => f.write_str("a lineage is known but its object is not in the store: never a birth"),
+            Self::AnothersTurn(node) => write!(f, "node {node} does it"),
+            Self::FoundersMissing(who) => {
+                f.write_str("founders that have not promised yet: ")?;
+                nodes(f, who)
+            }
+            Self::ClaimNotInStore => f.write_str("the claim that others tell of is not in this node's own view of the store"),
+            Self::StoreNotShared { node, theirs } => {
+                write!(f, "node {node} sees lineage {theirs} in its store, and we do not: the stores are not one shared place")
+            }
+            Self::ClaimUnderWay { epoch, patience } => {
+                write!(f, "epoch {epoch} is being formed by others; without progress it is claimed anew in {} s", patience.as_secs())
+            }
+            Self::NotProvedGone(who) => {
+                write!(f, "not proved gone: {}; start them, or say that they are lost for good", who.join(", "))
+            }
+            Self::EpochHasData(node) => write!(f, "node {node} holds data of this epoch: nothing older takes its place"),
+            Self::NoArchive => f.write_str("every member is gone and the store has no archive that could be restored: a person must decide"),
+            Self::LineageStands { epoch, state } => write!(f, "epoch {epoch} is {state}"),
+            Self::NewerEpochForms(epoch) => write!(f, "epoch {epoch} is being formed; our older data is kept until it is live"),
+            Self::NewerEpochKnown { witness, epoch, state } => {
+                write!(f, "node {witness} knows that epoch {epoch} is {state}; its copy of the lineage is on the way")
+            }
+            Self::StoreLags { stored, known } => {
+                write!(f, "the last look at the store showed the lineage at seq {stored}, and seq {known} is known")
+            }
+            Self::ClaimsConflict(epoch) => write!(f, "two claims of epoch {epoch} met: a person must say which one is right"),
+            Self::AnswersMissing { silent, needed } => {
+                write!(f, "{needed} of the members must answer before etcd starts on old data; silent: ")?;
+                nodes(f, silent)
+            }
+            Self::DiskWentBack { witness } => {
+                write!(f, "node {witness} heard this disk further on than it is now, and no quorum could re-seed it: a person must decide")
+            }
+            Self::Cloned(addr) => write!(f, "another machine, at {addr}, runs a copy of this disk"),
+            Self::NoInvitation => f.write_str("no member of the cluster has offered a seat yet"),
+            Self::NoSeat { members } => write!(f, "the cluster has its {members} members; this node is a spare"),
+            Self::NoQuorum => f.write_str("etcd has no quorum, or does not answer"),
+            Self::Settling => f.write_str("etcd is starting or stopping"),
+            Self::Stopping => f.write_str("this process was told to stop, and its etcd does not run any more"),
+            Self::HashesDiffer => f.write_str("members that restored the same archive differ: it is not opened"),
+            Self::GatedMissing { present, needed } => write!(f, "{present} of {needed} restored members run"),
+            Self::FollowersFirst => f.write_str("the followers reopen first"),
+            Self::DeathNotProved { member, missing } => write!(f, "member {member} may be dead, but {missing}"),
+            Self::QuorumAtRisk { member, present, voters } => {
+                write!(f, "a change of member {member} would leave {present} of {voters} voters: too few to commit")
+            }
+            Self::RecordLags { member } => {
+                write!(f, "a change of member {member} must wait until the store is back: the record would not cover the voters")
+            }
+            Self::AnotherUnhealthy(member) => write!(f, "member {member} is unhealthy: one change at a time"),
+            Self::CatchingUp { member, behind } => write!(f, "learner {member} lacks {behind} entries"),
+            Self::LearnerNotStarted { member, node: Some(node) } => {
+                write!(f, "learner {member} was added for node {node}, which has not started it yet")
+            }
+            Self::LearnerNotStarted { member, node: None } => {
+                write!(f, "learner {member} was added for a node that is not known here, and has not started yet")
+            }
+            Self::ProgressUnknown(member) => write!(f, "learner {member} has not told how far it has come"),
+            Self::ListTooOld => f.write_str("the member list is older than the record it would replace"),
+            Self::Backoff { message, remaining } => {
+                write!(f, "failed: {message}; again in {:.1} s", remaining.as_secs_f32())
+            }
+            Self::Held(why) => write!(f, "held by an operator: {why}"),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The vetoes, and the only maker of [`Evidence`].
+//!
+//! Removing a member and setting data aside take a value that can be made nowhere else, from
+//! observations that are fresh and under quorum (S4, S5, S6, S12). Silence is evidence only when
+//! both gossip and etcd are silent, for long enough, counted from when this node itself began to
+//! listen. A proof that needs no waiting is a node's own word that it gave an identity up, or its
+//! successor on the same address.
+
+use crate::id::{MemberId, NodeId};
+use crate::lineage::Recorded;
+use crate::observe::{Member, Process, World};
+use crate::quorum;
+use crate::reason::Reason;
+use crate::time::Moment;
+use crate::word::EtcdWord;
+use std::fmt;
+use std::time::Duration;
+
+/// A proved subject, and the observations that prove it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence<T> {
+    subject: T,
+    because: String,
+}
+
+impl<T> Evidence<T> {
+    /// What is proved.
+    pub fn subject(&self) -> &T {
+        &self.subject
+    }
+
+    /// The observations, in words, with their values.
+    #[must_use]
+    pub fn because(&self) -> &str {
+        &self.because
+    }
+}
+
+impl<T> fmt::Display for Evidence<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.because)
+    }
+}
+
+/// A member that may be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Which.
+    pub member: MemberId,
+}
+
+/// Data that no cluster needs any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obsolete {
+    /// Whose data.
+    pub node: NodeId,
+}
+
+/// How long etcd may not have heard from a member that still counts as present.
+pub const ETCD_HEARS: Duration = Duration::from_secs(3);
+
+/// When our etcd last heard from a member, as far as this run knows.
+fn etcd_heard(world: &World, member: MemberId) -> Moment {
+    let running_since = match world.etcd.process {
+        Process::Running { since, .. } => since,
+        Process::Absent | Process::Exited { .. } => world.now,
+    };
+    world.etcd.heard.get(&member).copied().unwrap_or(running_since).max(running_since)
+}
+
+/// Whether our etcd hears a member now, and its node does not say that it stopped it; itself always.
+#[must_use]
+pub fn is_present(world: &World, member: &Member) -> bool {
+    let own = world.state.place.is_some_and(|place| place.member == member.id);
+    let told = member.node().and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
+    let stopped = told.is_some_and(|word| word.etcd == EtcdWord::Stopped);
+    own || (!stopped
+        && world.etcd.heard.contains_key(&member.id)
+        && world.now.since(etcd_heard(world, member.id)) <= ETCD_HEARS)
+}
+
+/// Proves that a recorded or listed disk will never speak again under its old identity, without any
+/// waiting: its own word, or its successor's.
+#[must_use]
+pub fn prove_gone(world: &World, node: Option<NodeId>, peer_url: &str, before: Option<&Recorded>) -> Option<String> {
+    let node = node?;
+    let former_of_mine = world.identity.as_ref().is_some_and(|identity| identity.former.contains(&node));
+    if former_of_mine {
+        return Some(format!("this disk gave the identity {node} up"));
+    }
+    if let Some((successor, _)) = world.words().find(|(_, word)| word.former.contains(&node)) {
+        return Some(format!("node {successor} says that it gave the identity {node} up"));
+    }
+    if world.me.peer_url == peer_url && world.node().is_some_and(|me| me != node) && !world.state_is_unmounted(before) {
+        return Some(format!("this disk stands at {peer_url} now, in the place of {node}"));
+    }
+    let (successor, _) = world.visible().find(|(id, peer)| {
+        let Some(told) = &peer.word else { return false };
+        let direct = peer.heard_at.is_some_and(|at| world.now.since(at) <= world.policy.observation_ttl);
+        let from_there = host(peer_url).is_some_and(|host| host == peer.addr.ip().to_string());
+        let unmounted =
+            before.is_some_and(|r| r.mounted && !told.mounted && r.machine.as_deref() == Some(&told.machine));
+        *id != node && told.peer_url == peer_url && direct && from_there && !unmounted
+    })?;
+    Some(format!("node {successor} answers from {peer_url}, in the place of {node}"))
+}
+
+/// The host part of a URL, without port and brackets.
+fn host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['/', '?']).next()?;
+    if let Some(v6) = rest.strip_prefix('[') {
+        return v6.split_once(']').map(|(host, _)| host);
+    }
+    Some(rest.rsplit_once(':').map_or(rest, |(host, _)| host))
+}
+
+impl World {
+    fn state_is_unmounted(&self, before: Option<&Recorded>) -> bool {
+        before.is_some_and(|r| r.mounted && !self.me.mounted && r.machine.as_deref() == Some(&self.me.machine))
+    }
+}
+
+/// Proves that a listed member may be removed: it is gone or silent for long enough by both
+/// witnesses, the rest can commit without it, and the record still covers the voters.
+///
+/// # Errors
+/// The reason to wait: what is missing of the proof, or what a removal would endanger.
+pub fn prove_dead(world: &World, members: &[Member], dead: &Member) -> Result<Evidence<Death>, Reason> {
+    let because = match prove_gone(world, dead.node(), &dead.peer_url, recorded(world, dead.id)) {
+        Some(proof) => proof,
+        None => prove_silent(world, members, dead)?,
+    };
+    may_change(world, members, dead.id, |member| member.id != dead.id)?;
+    Ok(Evidence { subject: Death { member: dead.id }, because })
+}
+
+/// Proves that a learner which never started may be removed: nothing depends on it.
+#[must_use]
+pub fn prove_unstarted(learner: &Member, because: String) -> Option<Evidence<Death>> {
+    (learner.learner && !learner.has_started()).then_some(Evidence { subject: Death { member: learner.id }, because })
+}
+
+/// Proves that a learner which does not catch up may be removed: it has no vote.
+#[must_use]
+pub fn prove_stalled(learner: &Member, because: String) -> Option<Evidence<Death>> {
+    learner.learner.then_some(Evidence { subject: Death { member: learner.id }, because })
+}
+
+fn recorded(world: &World, member: MemberId) -> Option<&Recorded> {
+    world.lineage()?.members.iter().find(|recorded| recorded.member == member)
+}
+
+fn prove_silent(world: &World, members: &[Member], member: &Member) -> Result<String, Reason> {
+    let missing = |missing: String| Err(Reason::DeathNotProved { member: member.id, missing });
+    let bound = world.policy.replace_after;
+    // Linearizable reads work, so a majority is heard. Counters that do not show one were not read, and their
+    // silence means nothing.
+    let voters: Vec<&Member> = members.iter().filter(|member| !member.learner).collect();
+    let heard = voters.iter().filter(|voter| is_present(world, voter)).count();
+    if !quorum::reached(heard, voters.len()) {
+        return missing(format!(
+            "etcd's counters show {heard} of {} voters while its reads have a quorum: they are not to be relied on",
+            voters.len()
+        ));
+    }
+    let etcd = world.now.since(etcd_heard(world, member.id));
+    if etcd < bound {
+        return missing(format!("etcd has been without it for {} of {} s", etcd.as_secs(), bound.as_secs()));
+    }
+    let Some(node) = member.node() else {
+        return missing("it does not run under e2d, so gossip knows nothing of it".to_owned());
+    };
+    let peer = world.peers.get(&node);
+    // A node that is there and says that it holds nothing is no witness for its member's life.
+    let holds_nothing = |word: &crate::word::Word| word.phase == crate::memory::Phase::Empty && !word.has_data;
+    if let Some(peer) = peer.filter(|peer| peer.alive) {
+        return if peer.word.as_ref().is_some_and(holds_nothing) {
+            Ok(format!(
+                "node {node} says that its disk is empty, and etcd has been without it for {} s",
+                etcd.as_secs()
+            ))
+        } else {
+            missing("gossip reaches it".to_owned())
+        };
+    }
+    // Held dead since: news of it through others kept it alive until then, however long ago it was heard directly.
+    let last = peer.map(|peer| peer.heard_at.map_or(peer.steady_since, |at| at.max(peer.steady_since)));
+    let gossip = world.now.since(last.map_or(world.listening_since, |at| at.max(world.listening_since)));
+    if gossip < bound {
+        return missing(format!("gossip has been without it for {} of {} s", gossip.as_secs(), bound.as_secs()));
+    }
+    Ok(format!(
+        "silent in gossip for {} s and in etcd for {} s, more than {} s",
+        gossip.as_secs(),
+        etcd.as_secs(),
+        bound.as_secs()
+    ))
+}
+
+/// Vetoes a change of the voters to those that `stays` lets stay (S4) or that outgrows the record
+/// (S1): enough of the new voters must be present, and no majority of them may avoid the record.
+///
+/// # Errors
+/// The reason to wait.
+pub fn may_change(
+    world: &World,
+    members: &[Member],
+    changed: MemberId,
+    stays: impl Fn(&Member) -> bool,
+) -> Result<(), Reason> {
+    let after: Vec<&Member> = members.iter().filter(|m| (!m.learner || m.id == changed) && stays(m)).collect();
+    let present = after.iter().filter(|member| is_present(world, member)).count();
+    if !quorum::reached(present, after.len()) {
+        return Err(Reason::QuorumAtRisk { member: changed, present, voters: after.len() });
+    }
+    if world.policy.has_store {
+        let record = world.lineage().map(|lineage| lineage.members.as_slice()).unwrap_or_default();
+        let outside = after.iter().filter(|m| !record.iter().any(|r| r.member == m.id)).count();
+        if !quorum::record_covers(outside, after.len()) {
+            return Err(Reason::RecordLags { member: changed });
+        }
+    }
+    Ok(())
+}
+
+/// Proves that the data of this disk may be set aside: its identity was given up, durably, for a
+/// reason that the decision names.
+#[must_use]
+pub fn prove_obsolete(world: &World) -> Option<Evidence<Obsolete>> {
+    let identity = world.identity.as_ref()?;
+    let abandoned = world.state.phase == crate::memory::Phase::Abandoned;
+    let node = identity.node;
+    let why = world.state.because.as_deref().unwrap_or("for a reason that was not written down");
+    abandoned
+        .then(|| Evidence { subject: Obsolete { node }, because: format!("node {node} gave its identity up: {why}") })
+}
+
+/// Proves that data left by an earlier, failed claim may be set aside: the disk never served in it.
+#[must_use]
+pub fn prove_never_served(world: &World) -> Option<Evidence<Obsolete>> {
+    let node = world.node()?;
+    let founding = world.state.phase == crate::memory::Phase::Founding && !world.state.opened;
+    founding.then(|| Evidence {
+        subject: Obsolete { node },
+        because: "it was restored for a claim that was replaced before it served anybody".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_found() {
+        let hosts = ["https://10.0.0.1:2380", "http://[::1]:2380/x", "node-a:2380", "node-a"].map(host);
+        assert_eq!(hosts, [Some("10.0.0.1"), Some("::1"), Some("node-a"), Some("node-a")]);
+    }
+}
