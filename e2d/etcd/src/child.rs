@@ -1,0 +1,351 @@
+//! The etcd process: started, found again, watched, stopped, and asked what it died of.
+//!
+//! An etcd that is started here does not depend on who started it: it runs in its own process group, writes to a file
+//! and not into a pipe, and no handle kills it when dropped. A record on the disk, durable before the process exists
+//! and completed when it does, lets the next e2d find it and prove that it is ours ([`find`]); a process is watched
+//! and signalled by its pidfd, so that a number that went to somebody else is never hit. The same code serves an etcd
+//! that is our child, one that an e2d before us started, and one that became our child again by an `exec` of
+//! ourselves.
+//!
+//! What it does not do: decide to start or stop, or start a server on a directory that somebody else uses. A second
+//! etcd on the same directory would not fail but wait for ever on the database's lock, so [`spawn`] looks first.
+
+mod exit;
+mod log;
+mod process;
+mod record;
+
+pub use exit::{Cause, Exit, LONGEST_LINE, MOST_LINES};
+pub use record::{Record, RunId};
+
+use crate::datadir;
+use crate::durable;
+use crate::launch::{Gate, Launch, LaunchError};
+use crate::programs::Program;
+use crate::socket;
+use camino::{Utf8Path, Utf8PathBuf};
+use process::Identity;
+use rustix::process::Signal;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::OnceCell;
+
+/// What etcd inherits of the environment, by name. Everything else stays here: an `ETCD_` variable beside the flag of
+/// the same name ends etcd, `NOTIFY_SOCKET` would let it speak to systemd in our place, and secrets have no business
+/// in it.
+const INHERITED: &[&str] =
+    &["PATH", "HOME", "LANG", "TZ", "TMPDIR", "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"];
+
+/// The variable by which a process is known as ours, whatever became of the record.
+const RUN_VARIABLE: &str = "E2D_CHILD";
+
+/// A running etcd of ours, or one that has just ended. Dropping it leaves the process alone.
+#[derive(Debug)]
+pub struct Child {
+    pidfd: AsyncFd<OwnedFd>,
+    identity: Identity,
+    record: Record,
+    home: Utf8PathBuf,
+    exit: OnceCell<Exit>,
+}
+
+/// What became of the etcd that was last started on a data directory.
+#[derive(Debug)]
+pub enum Found {
+    /// None was started, or its end has been reported.
+    Nothing,
+    /// It runs.
+    Running(Box<Child>),
+    /// It ended while nobody watched; its log says how.
+    Ended(Exit),
+}
+
+/// Who uses a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// This process.
+    Process(i32),
+    /// Somebody who holds the database's lock and cannot be seen.
+    Unseen,
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(pid) => write!(f, "process {pid}"),
+            Self::Unseen => f.write_str("another process"),
+        }
+    }
+}
+
+/// Why no etcd was started. Unless said otherwise nothing was changed but e2d's own record and log.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The flags cannot be made. Nothing was changed.
+    #[error("etcd cannot be started as configured")]
+    Launch(#[from] LaunchError),
+    /// Another process uses the data directory.
+    #[error("data directory {data_dir} is in use by {user}")]
+    InUse {
+        /// The directory.
+        data_dir: Utf8PathBuf,
+        /// Who uses it.
+        user: User,
+    },
+    /// A file of ours could not be read or written.
+    #[error("e2d's files in {home} could not be prepared")]
+    Prepare {
+        /// e2d's folder.
+        home: Utf8PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The program could not be run.
+    #[error("{program} could not be started")]
+    Start {
+        /// The program.
+        program: Utf8PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It was started, but cannot be watched; it may be running, and [`find`] will tell.
+    #[error("etcd was started as process {pid} and cannot be watched")]
+    Watch {
+        /// Its process id.
+        pid: i32,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why it is not known what became of an etcd. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// The record could not be read or written, or the process on it not be looked at.
+    #[error("the record of etcd's process in {home} could not be followed")]
+    Record {
+        /// e2d's folder.
+        home: Utf8PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process could not be watched.
+    #[error("etcd's process {pid} could not be watched")]
+    Process {
+        /// Its process id.
+        pid: i32,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Who uses a data directory, as far as that can be seen: the etcd on record, any other that was told to use it, and
+/// who holds the database's lock.
+pub fn user_of(data_dir: &Utf8Path) -> io::Result<Option<User>> {
+    if let Some(record) = Record::load(&datadir::home(data_dir))?
+        && let Some((identity, pidfd)) = process_of(&record)?
+        && !process::has_ended(&pidfd)
+    {
+        return Ok(Some(User::Process(identity.pid())));
+    }
+    process::user_of(data_dir)
+}
+
+/// The process of a record, if it is still there, though perhaps ended.
+fn process_of(record: &Record) -> io::Result<Option<(Identity, OwnedFd)>> {
+    let identity = match record.identity {
+        Some(identity) => Some(identity),
+        None => process::with_environment(RUN_VARIABLE, &record.run.to_string())?,
+    };
+    let Some(identity) = identity else { return Ok(None) };
+    Ok(identity.reopen()?.map(|pidfd| (identity, pidfd)))
+}
+
+/// Starts etcd on a data directory.
+///
+/// The directory's `e2d/` is made if need be. Needs a tokio runtime.
+pub fn spawn(program: &Program, launch: &Launch) -> Result<Child, SpawnError> {
+    let args = launch.args(program.version)?;
+    let data_dir = &launch.data_dir;
+    let home = datadir::home(data_dir);
+    let prepare = |source| SpawnError::Prepare { home: home.clone(), source };
+    durable::private_dir(data_dir).map_err(prepare)?;
+    durable::private_dir(&home).map_err(prepare)?;
+    if let Some(user) = user_of(data_dir).map_err(prepare)? {
+        return Err(SpawnError::InUse { data_dir: data_dir.clone(), user });
+    }
+    // A server that was killed leaves its sockets behind, and 3.4 takes them for somebody else's.
+    for name in [socket::CLIENT, socket::METRICS] {
+        durable::remove(&home.join(name)).map_err(prepare)?;
+    }
+    let mut record = Record {
+        run: RunId::random().map_err(prepare)?,
+        identity: None,
+        args: process::digest(&args),
+        program: program.path.clone(),
+        version: program.version,
+        gate: launch.gate,
+    };
+    let log = log::open(&home, record.run).map_err(prepare)?;
+    record.save(&home).map_err(prepare)?;
+    let errors = log.try_clone().map_err(prepare)?;
+    let mut command = Command::new(&program.path);
+    command.args(&args).current_dir(&home).process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
+    command.env_clear().env(RUN_VARIABLE, record.run.to_string());
+    command.envs(INHERITED.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value))));
+    let started = command.spawn().map_err(|source| {
+        // Nothing runs under this record.
+        let _ = Record::forget(&home);
+        SpawnError::Start { program: program.path.clone(), source }
+    })?;
+    let pid = started.id().cast_signed();
+    let watch = |source| SpawnError::Watch { pid, source };
+    // Until it is waited for, which only this handle does, the number stays its own.
+    let (identity, pidfd) = Identity::of(pid).and_then(|identity| Ok((identity, identity.open()?))).map_err(watch)?;
+    record.identity = Some(identity);
+    record.save(&home).map_err(watch)?;
+    tracing::info!(pid, gate = ?launch.gate, version = %program.version, "etcd started");
+    Child::watch(pidfd, identity, record, home).map_err(watch)
+}
+
+/// Finds what became of the etcd that was last started on this data directory.
+///
+/// A process counts as ours when the machine has not been started anew since, and process id and start time are those
+/// of the record; and when the record was not completed, by the run that its environment names. An end is reported
+/// once: the record is removed with it. Needs a tokio runtime.
+pub fn find(data_dir: &Utf8Path) -> Result<Found, FindError> {
+    let home = datadir::home(data_dir);
+    let unread = |source| FindError::Record { home: home.clone(), source };
+    let Some(mut record) = Record::load(&home).map_err(unread)? else {
+        return Ok(Found::Nothing);
+    };
+    let mut status = None;
+    if let Some((identity, pidfd)) = process_of(&record).map_err(unread)? {
+        if record.identity.is_none() {
+            record.identity = Some(identity);
+            record.save(&home).map_err(unread)?;
+        }
+        if !process::has_ended(&pidfd) {
+            let pid = identity.pid();
+            tracing::info!(pid, gate = ?record.gate, version = %record.version, "running etcd found");
+            let watched = Child::watch(pidfd, identity, record, home);
+            let child = watched.map_err(|source| FindError::Process { pid, source })?;
+            return Ok(Found::Running(Box::new(child)));
+        }
+        status = process::reap(&pidfd);
+    }
+    let exit = explain(&home, record.run, status).map_err(unread)?;
+    Record::forget(&home).map_err(unread)?;
+    // A record without a process whose run wrote nothing: e2d died before it started anything.
+    if record.identity.is_none() && exit.lines.is_empty() {
+        return Ok(Found::Nothing);
+    }
+    Ok(Found::Ended(exit))
+}
+
+/// Why a run ended, by its status, its log, and the room that its disk has left.
+fn explain(home: &Utf8Path, run: RunId, status: Option<process::Status>) -> io::Result<Exit> {
+    let exit = exit::classify(status, &log::tail(home, run)?);
+    let disk = rustix::fs::statvfs(home.as_std_path())?;
+    Ok(exit.on_a_disk_with(disk.f_bavail.saturating_mul(disk.f_frsize)))
+}
+
+impl Child {
+    fn watch(pidfd: OwnedFd, identity: Identity, record: Record, home: Utf8PathBuf) -> io::Result<Self> {
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe, for types whose descriptor may change; ours owns its own"
+        )]
+        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+        Ok(Self { pidfd, identity, record, home, exit: OnceCell::new() })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.identity.pid()
+    }
+
+    /// How it was started.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Who may talk to it.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        self.record.gate
+    }
+
+    /// Whether it was started with exactly these flags by this program.
+    #[must_use]
+    pub fn runs(&self, program: &Program, args: &[String]) -> bool {
+        self.record.version == program.version && self.record.args == process::digest(args)
+    }
+
+    /// Whether it has ended. A frozen process has not.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.exit.initialized() || process::has_ended(self.pidfd.get_ref())
+    }
+
+    /// Waits for its end and says what it died of. May be awaited by several, and again; each gets the same answer.
+    pub async fn ended(&self) -> &Exit {
+        self.exit
+            .get_or_init(|| async {
+                loop {
+                    match self.pidfd.readable().await {
+                        Ok(_) if process::has_ended(self.pidfd.get_ref()) => break,
+                        Ok(mut woken) => woken.clear_ready(),
+                        // The runtime is going away, and etcd is not: nothing may be concluded.
+                        Err(_) => std::future::pending().await,
+                    }
+                }
+                let status = process::reap(self.pidfd.get_ref());
+                let exit = explain(&self.home, self.record.run, status).unwrap_or_else(|_| exit::classify(status, ""));
+                if let Err(error) = Record::forget(&self.home) {
+                    tracing::warn!(%error, "record of an ended etcd not removed");
+                }
+                tracing::info!(pid = self.pid(), cause = ?exit.cause, "etcd ended");
+                exit
+            })
+            .await
+    }
+
+    /// Asks it to end (SIGTERM), and after `patience` ends it (SIGKILL).
+    ///
+    /// etcd drains requests, hands leadership over and closes its log first, which takes up to 20 s at the default
+    /// election time-out: `patience` should be 30 s or more. From 3.5 on an open stream on e2d's socket, a watch or a
+    /// snapshot, costs 7 s of it: close ours first. Cancelling this leaves etcd as it is, perhaps ending.
+    pub async fn stop(&self, patience: Duration) -> &Exit {
+        self.signal(Signal::TERM);
+        if let Ok(exit) = tokio::time::timeout(patience, self.ended()).await {
+            return exit;
+        }
+        tracing::warn!(pid = self.pid(), ?patience, "etcd did not end when asked, killing it");
+        self.kill().await
+    }
+
+    /// Ends it at once (SIGKILL). What it had acknowledged is on the disk.
+    pub async fn kill(&self) -> &Exit {
+        self.signal(Signal::KILL);
+        self.ended().await
+    }
+
+    /// Keeps its log within bounds; to be called now and then. `false` when there was nothing to do.
+    pub fn trim_log(&self) -> io::Result<bool> {
+        log::trim(&self.home)
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The only failure is that it is gone already, which is what both signals are for.
+        let _ = rustix::process::pidfd_send_signal(self.pidfd.get_ref(), signal);
+    }
+}
