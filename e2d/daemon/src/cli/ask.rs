@@ -1,0 +1,184 @@
+//! The verbs that show what the daemon knows.
+
+use super::client::{MembersArgs, MembersVerb, PlanArgs, SiteArgs, StatusArgs, WhyArgs};
+use super::exit::{Exit, Failure};
+use super::output::{Format, Table, print};
+use crate::admin::v1::{StatusReply, StatusRequest};
+use crate::admin::{self, AskError};
+use crate::run::journal::{Entry, Journal};
+use camino::Utf8Path;
+use std::time::Duration;
+
+impl StatusArgs {
+    /// Prints the node's status, again and again with `--watch`.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let site = self.site.site(std::env::vars_os())?;
+        let socket = self.site.socket(&site);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+        runtime.block_on(async {
+            let mut shown = String::new();
+            loop {
+                let text = self.render(&status(&socket).await?)?;
+                if text != shown {
+                    print(&text)?;
+                    shown = text;
+                }
+                if !self.watch {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        })
+    }
+
+    fn render(&self, reply: &StatusReply) -> Result<String, Failure> {
+        match self.output {
+            Format::Json => json(reply),
+            Format::Table => Ok(table(reply)),
+        }
+    }
+}
+
+impl PlanArgs {
+    /// Prints what the daemon would do now: its own plan, of the last quarter of a second.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let reply = ask(&self.site)?;
+        let text = match self.output {
+            Format::Json => json(&serde_json::json!({ "does": reply.acts, "waits": reply.waits }))?,
+            Format::Table if reply.acts.is_empty() && reply.waits.is_empty() => "nothing to do\n".to_owned(),
+            Format::Table => plan_lines(&reply).join("\n") + "\n",
+        };
+        print(&text)
+    }
+}
+
+impl MembersArgs {
+    /// Lists the members. Removing one is not part of this version.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        if let Some(MembersVerb::Remove { .. }) = self.verb {
+            return Err(Failure::advise(NotYet, "a member that is gone for good is removed by itself"));
+        }
+        let reply = ask(&self.site)?;
+        print(&match self.output {
+            Format::Json => json(&reply.members)?,
+            Format::Table => members(&reply),
+        })
+    }
+}
+
+/// A verb whose part comes later. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[error("members cannot be removed by hand in this version")]
+struct NotYet;
+
+impl WhyArgs {
+    /// Prints the decision log, from the disk: it is there when the daemon is not.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let site = self.site.site(std::env::vars_os())?;
+        let journal = Journal::new(&e2d_etcd::datadir::home(&site.data_dir));
+        let about = self.member.map(|member| member.to_string());
+        let last = usize::try_from(self.last).unwrap_or(usize::MAX);
+        let entries = journal.read(about.as_deref(), last).map_err(Failure::failed)?;
+        print(&match self.output {
+            Format::Json => json(&entries)?,
+            Format::Table => decisions(&entries),
+        })
+    }
+}
+
+fn decisions(entries: &[Entry]) -> String {
+    let mut table = Table::new(&["WHEN", "DECISION", "ACT", "OUTCOME"]);
+    for entry in entries {
+        let Entry { at, decision, act, outcome } = entry.clone();
+        table.row([format!("{at:.0}"), decision, act, outcome]);
+    }
+    table.text()
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(Failure::failed)
+}
+
+/// Asks the daemon of a node once.
+fn ask(site: &SiteArgs) -> Result<StatusReply, Failure> {
+    let socket = site.socket(&site.site(std::env::vars_os())?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(status(&socket))
+}
+
+async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {
+    let asked = async {
+        let mut client = admin::connect(socket).await?;
+        Ok::<_, AskError>(client.status(StatusRequest {}).await?.into_inner())
+    };
+    asked.await.map_err(|error| match error {
+        AskError::Down { .. } => {
+            Failure::with_hint(Exit::TryAgain, error, "is e2d running, and is this its data directory?")
+        }
+        _ => Failure::failed(error),
+    })
+}
+
+fn table(reply: &StatusReply) -> String {
+    let lineage = reply.lineage.as_ref();
+    let serves = if reply.serves { "serves" } else { "does not serve" };
+    let mut lines = vec![
+        format!("node      {} ({})", reply.name, reply.phase),
+        format!("etcd      {} {}, {}, {serves}", reply.etcd_version, reply.etcd, reply.role),
+        format!("position  term {}, index {}, revision {}", reply.term, reply.index, reply.revision),
+        lineage.map_or_else(
+            || "lineage   none known".to_owned(),
+            |lineage| {
+                format!(
+                    "lineage   {} epoch {} {}, cluster {}",
+                    lineage.id, lineage.epoch, lineage.state, lineage.cluster
+                )
+            },
+        ),
+    ];
+    if let Some(store) = &reply.store {
+        lines.push(format!("store     {} {} of {} archives verified", store.url, store.verified, store.archives));
+        if !store.trouble.is_empty() {
+            lines.push(format!("          cannot be used: {}", store.trouble));
+        }
+    }
+    lines.extend(plan_lines(reply));
+    let mut text = lines.join("\n") + "\n";
+    if !reply.members.is_empty() {
+        text.push('\n');
+        text.push_str(&members(reply));
+    }
+    if !reply.peers.is_empty() {
+        let mut peers = Table::new(&["PEER", "ADDRESS", "ALIVE", "PHASE", "ETCD"]);
+        for peer in &reply.peers {
+            let alive = if peer.alive { "yes" } else { "no" };
+            let cells = [&peer.node, &peer.address, alive, &peer.phase, &peer.etcd];
+            peers.row(cells.map(str::to_owned));
+        }
+        text.push('\n');
+        text.push_str(&peers.text());
+    }
+    text
+}
+
+fn plan_lines(reply: &StatusReply) -> Vec<String> {
+    let said = |title: &'static str, items: &[String]| -> Vec<String> {
+        items.iter().map(|item| format!("{title:<9} {item}")).collect()
+    };
+    [said("does", &reply.acts), said("waits", &reply.waits)].concat()
+}
+
+fn members(reply: &StatusReply) -> String {
+    let mut table = Table::new(&["MEMBER", "NAME", "PEER URL", "KIND", "HEARD"]);
+    for member in &reply.members {
+        let kind = match (member.started, member.learner) {
+            (false, _) => "not started",
+            (true, true) => "learner",
+            (true, false) => "voter",
+        };
+        let heard = member.present.map_or("-", |present| if present { "yes" } else { "no" });
+        let cells = [&member.id, &member.name, &member.peer_url, kind, heard];
+        table.row(cells.map(str::to_owned));
+    }
+    table.text()
+}

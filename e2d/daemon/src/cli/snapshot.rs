@@ -1,0 +1,172 @@
+//! The verbs about backups.
+
+use super::client::{SiteArgs, said};
+use super::output::Format;
+use crate::config::{self, Given, Refused, Site};
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+use e2d_core::id::{MemberId, Revision};
+use jiff::Timestamp;
+use std::ffi::OsString;
+use std::str::FromStr;
+
+/// The fewest digits by which an archive may be named.
+const SHORTEST_PREFIX: usize = 6;
+/// The digits of an archive's whole id.
+const WHOLE_ID: usize = 64;
+
+/// Which node, and which store if not the node's own.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    #[expect(missing_docs, reason = "a comment here would become the verb's help")]
+    #[command(flatten)]
+    pub site: SiteArgs,
+    /// Store of the backups [variable: `E2D_SNAPSHOT_URL`, default: the node's own]
+    #[arg(long, alias = "snapshot-backup-url", value_name = "URL", global = true, help_heading = "Which node")]
+    snapshot_url: Option<OsString>,
+    /// Folder of the programs etcd and etcdutl [variable: `E2D_ETCD_BIN_DIR`, default: `PATH`]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Which node")]
+    etcd_bin_dir: Option<OsString>,
+}
+
+impl StoreArgs {
+    /// Where the node's data, store and programs are. Reads the configuration file, if there is one.
+    pub fn site(&self, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Site, Refused> {
+        let flags = [("snapshot-url", &self.snapshot_url), ("etcd-bin-dir", &self.etcd_bin_dir)];
+        let given = Given::new(self.site.flags().into_iter().chain(said(flags)), environment);
+        config::site(&given.read_file()?)
+    }
+}
+
+/// Names one archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchiveRef {
+    /// The newest verified one.
+    Newest,
+    /// The one whose id begins with these 6 to 64 lower-case hexadecimal digits.
+    Prefix(String),
+}
+
+impl FromStr for ArchiveRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "newest" {
+            return Ok(Self::Newest);
+        }
+        let prefix = text.to_ascii_lowercase();
+        if (SHORTEST_PREFIX..=WHOLE_ID).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(Self::Prefix(prefix));
+        }
+        Err("expected `newest`, or the first 6 to 64 hexadecimal digits of the archive's id".into())
+    }
+}
+
+/// Arguments of `snapshot`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  e2d snapshot save\n  e2d snapshot list --output json\n  \
+    e2d snapshot export newest --to snapshot.db")]
+pub struct SnapshotArgs {
+    #[expect(missing_docs, reason = "a comment here would become the verb's help")]
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How to print
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t, global = true)]
+    pub output: Format,
+    #[expect(missing_docs, reason = "a comment here would become the verb's help")]
+    #[command(subcommand)]
+    pub verb: SnapshotVerb,
+}
+
+/// What to do with backups.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SnapshotVerb {
+    /// Take a full backup now, and verify it
+    #[command(after_help = "Example:\n  e2d snapshot save")]
+    Save,
+    /// List the backups
+    #[command(after_help = "Example:\n  e2d snapshot list")]
+    List,
+    /// Show all that is known about one backup
+    #[command(after_help = "Example:\n  e2d snapshot show newest")]
+    Show {
+        /// Which: `newest`, or the first digits of its id
+        #[arg(value_name = "ARCHIVE", default_value = "newest")]
+        archive: ArchiveRef,
+    },
+    /// Read a backup back, check its digests, and open it as a database
+    #[command(after_help = "Example:\n  e2d snapshot verify 4f2a91")]
+    Verify {
+        /// Which: `newest`, or the first digits of its id
+        #[arg(value_name = "ARCHIVE", default_value = "newest")]
+        archive: ArchiveRef,
+    },
+    /// Write a backup as a plain snapshot of etcd
+    #[command(after_help = "Example:\n  e2d snapshot export newest --to snapshot.db")]
+    Export {
+        /// Which: `newest`, or the first digits of its id
+        #[arg(value_name = "ARCHIVE", default_value = "newest")]
+        archive: ArchiveRef,
+        /// File to write; it must not exist
+        #[arg(long, value_name = "FILE")]
+        to: Utf8PathBuf,
+    },
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Shows before and after and what would be lost, and changes nothing without --yes.\n\n\
+    Examples:\n  e2d restore --into /var/lib/etcd/data --dry-run\n  \
+    e2d restore 4f2a91 --into /tmp/look --yes\n  \
+    e2d restore --cluster --at 2026-11-22T03:00:00Z --yes")]
+pub struct RestoreArgs {
+    #[expect(missing_docs, reason = "a comment here would become the verb's help")]
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Which backup: `newest`, or the first digits of its id [default: newest]
+    #[arg(value_name = "ARCHIVE", group = "source")]
+    pub archive: Option<ArchiveRef>,
+    /// The newest backup that is not above this revision
+    #[arg(long, value_name = "NUMBER", group = "source", value_parser = revision)]
+    pub revision: Option<Revision>,
+    /// The newest backup that is not after this instant, such as 2026-11-22T03:00:00Z
+    #[arg(long, value_name = "INSTANT", group = "source")]
+    pub at: Option<Timestamp>,
+    #[expect(missing_docs, reason = "a comment here would become the verb's help")]
+    #[command(flatten)]
+    pub target: RestoreTarget,
+    /// A member that is gone for good, on your word; may be repeated
+    #[arg(long, value_name = "MEMBER", conflicts_with = "into")]
+    pub lost: Vec<MemberId>,
+    /// Restore the cluster even if fewer nodes than required are present
+    #[arg(long, conflicts_with = "into")]
+    pub force: bool,
+    /// Only show what would happen
+    #[arg(long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Really do it
+    #[arg(long)]
+    pub yes: bool,
+    /// How to print
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t)]
+    pub output: Format,
+}
+
+/// What is restored: exactly one of the two.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct RestoreTarget {
+    /// Restore into this folder, which must be empty or not exist; nothing else is touched
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<Utf8PathBuf>,
+    /// Restore the whole cluster through the store
+    #[arg(long)]
+    pub cluster: bool,
+}
+
+fn revision(text: &str) -> Result<Revision, String> {
+    match text.parse::<i64>() {
+        Ok(number) if number > 0 => Ok(Revision(number)),
+        _ => Err("expected a whole number above 0".into()),
+    }
+}

@@ -1,0 +1,127 @@
+//! `e2d run`: the shell around the pure core.
+//!
+//! Observers turn the outside into facts, one task (`mind`) takes them in and plans, and the hands
+//! (`act`) carry out one act at a time on each of the plan's tracks, then report. What must not be
+//! forgotten is durable before the act that it justifies; after each act the world is observed anew.
+
+mod act;
+mod describe;
+mod fact;
+mod files;
+pub(crate) mod journal;
+mod look;
+mod mind;
+mod picture;
+mod setting;
+mod talk;
+
+use crate::admin;
+use crate::cli::exit::{Exit, Failure};
+use crate::config::Config;
+use fact::Fact;
+use mind::{Ending, Mind};
+use setting::Setting;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+/// How many facts may wait for the mind. Observers wait when it is full; nothing is lost.
+const FACTS: usize = 64;
+
+/// Runs one node until it is told to stop, or may not go on.
+pub fn run(config: Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::advise(error, "the system refuses threads: look at its limits"))?;
+    let ending = runtime.block_on(serve(config));
+    runtime.shutdown_background();
+    match ending? {
+        After::End => Ok(()),
+        After::Again => Err(again()),
+    }
+}
+
+/// What follows a run.
+enum After {
+    /// The process ends.
+    End,
+    /// It executes its own program again; etcd runs on, and the new run adopts it.
+    Again,
+}
+
+/// Executes this program again, with the same arguments: the new version of it, if it was replaced.
+/// Returns only if that fails.
+fn again() -> Failure {
+    use std::os::unix::process::CommandExt as _;
+    let program = match std::env::current_exe() {
+        // So the kernel names a program that was replaced while it ran.
+        Ok(path) => match path.to_string_lossy().strip_suffix(" (deleted)") {
+            Some(replaced) => std::path::PathBuf::from(replaced),
+            None => path,
+        },
+        Err(error) => return Failure::advise(error, "start e2d again: etcd runs on"),
+    };
+    tracing::info!(program = %program.display(), "executing the program again, etcd runs on");
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    Failure::advise(error, "start e2d again: etcd runs on")
+}
+
+async fn serve(config: Config) -> Result<After, Failure> {
+    let setting = Arc::new(Setting::prepare(config).await?);
+    let files =
+        files::load(&setting.home).map_err(|error| Failure::with_hint(Exit::BadConfiguration, error, FILES_HINT))?;
+    let (facts, inbox) = mpsc::channel(FACTS);
+    let tasks = TaskTracker::new();
+    tasks.spawn(signals(facts.clone()));
+    let hands = act::Hands::take_up(setting.clone(), facts.clone(), tasks.clone())
+        .map_err(|error| Failure::advise(error, "see whether another e2d or etcd uses the data directory"))?;
+    let looks = look::start(&setting, &hands, &facts, &tasks);
+    let (picture, shown) = watch::channel(Arc::default());
+    let desk = admin::serve(&setting.config.site.socket(), shown)
+        .await
+        .map_err(|error| Failure::with_hint(Exit::TryAgain, error, "is another e2d running on this data directory?"))?;
+    let desk = tokio::spawn(desk);
+    let talk = talk::Talk::new(setting.clone(), facts.clone(), tasks.clone());
+    let mind = Mind::new(setting, files, hands, looks, talk, picture);
+    let ending = mind.live(inbox).await;
+    desk.abort();
+    tasks.close();
+    match ending {
+        Ending::Stopped => Ok(After::End),
+        Ending::Again => Ok(After::Again),
+        Ending::Deaf(error) => {
+            Err(Failure::with_hint(Exit::TryAgain, error, "name another --gossip-addr, or free this one"))
+        }
+        Ending::Refused(why) => Err(Failure::with_hint(Exit::BadConfiguration, why, "nothing was changed")),
+    }
+}
+
+const FILES_HINT: &str = "e2d's own files lie in e2d/ in the data directory; a newer e2d reads newer ones";
+
+async fn signals(facts: mpsc::Sender<Fact>) {
+    let listen = |kind| signal(kind).ok();
+    let (Some(mut term), Some(mut int), Some(mut hup), Some(mut usr2)) = (
+        listen(SignalKind::terminate()),
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::hangup()),
+        listen(SignalKind::user_defined2()),
+    ) else {
+        tracing::error!("signals cannot be received: this process ends by SIGKILL alone, and etcd runs on");
+        return;
+    };
+    loop {
+        let fact = tokio::select! {
+            _ = term.recv() => Fact::Stop,
+            _ = int.recv() => Fact::Stop,
+            _ = usr2.recv() => Fact::Again,
+            // etcd reads its certificates again at each handshake.
+            _ = hup.recv() => continue,
+        };
+        if facts.send(fact).await.is_err() {
+            return;
+        }
+    }
+}

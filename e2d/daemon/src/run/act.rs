@@ -1,0 +1,153 @@
+//! The hands: they carry out one act and say how it went. They decide nothing.
+
+mod backup;
+mod server;
+
+use super::describe::{chain, data, exit};
+use super::fact::{Fact, Outcome};
+use super::files;
+use super::setting::Setting;
+use e2d_core::action::Action;
+use e2d_core::observe::{DataDir, World};
+use e2d_etcd::child::{self, Child, FindError, Found};
+use e2d_etcd::client::{CallError, Client, Place};
+use e2d_etcd::datadir::{self, quarantine};
+use e2d_etcd::socket;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+/// What may be kept of data that was set aside.
+const KEEP: quarantine::Keep = quarantine::Keep { count: 3, age: Duration::from_hours(24 * 30) };
+
+/// The hands of one run.
+pub(super) struct Hands {
+    setting: Arc<Setting>,
+    facts: mpsc::Sender<Fact>,
+    tasks: TaskTracker,
+    child: Mutex<Option<Arc<Child>>>,
+}
+
+impl Hands {
+    /// Takes up what an earlier run left: an etcd that still runs is adopted.
+    pub(super) fn take_up(
+        setting: Arc<Setting>,
+        facts: mpsc::Sender<Fact>,
+        tasks: TaskTracker,
+    ) -> Result<Arc<Self>, FindError> {
+        let hands = Arc::new(Self { setting, facts, tasks, child: Mutex::new(None) });
+        match child::find(&hands.setting.data_dir)? {
+            Found::Running(child) => {
+                tracing::info!(pid = child.pid(), "running etcd adopted");
+                hands.watch(Arc::new(*child));
+            }
+            Found::Ended(end) => tracing::info!(cause = ?end.cause, "etcd ended while e2d was away"),
+            Found::Nothing => {}
+        }
+        Ok(hands)
+    }
+
+    /// Our etcd, if it runs.
+    pub(super) fn child(&self) -> Option<Arc<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A client of our etcd, by its own socket.
+    pub(super) async fn client(&self) -> Result<Client, CallError> {
+        Client::new(Place::Unix(self.setting.home.join(socket::CLIENT)), None, None).await
+    }
+
+    /// Takes a running etcd for ours, and tells when it ends.
+    fn watch(self: &Arc<Self>, child: Arc<Child>) {
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child.clone());
+        let hands = self.clone();
+        self.tasks.spawn(async move {
+            let cause = exit(child.ended().await);
+            hands.forget(&child);
+            let _ = hands.facts.send(Fact::Exited(cause)).await;
+        });
+    }
+
+    fn forget(&self, child: &Arc<Child>) {
+        let mut current = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, child)) {
+            *current = None;
+        }
+    }
+
+    /// Looks at the data directory, and tells.
+    pub(super) fn inspect(self: &Arc<Self>) {
+        let hands = self.clone();
+        self.tasks.spawn(async move {
+            let data_dir = hands.setting.data_dir.clone();
+            let look = tokio::task::spawn_blocking(move || match datadir::inspect(&data_dir, None) {
+                Ok(contents) => data(contents),
+                Err(error) => DataDir::Unreadable(chain(&error)),
+            });
+            if let Ok(seen) = look.await {
+                let _ = hands.facts.send(Fact::Data(seen)).await;
+            }
+        });
+    }
+
+    /// Begins an act; its end is told as a fact.
+    pub(super) fn begin(self: &Arc<Self>, track: usize, action: Action, world: &World) {
+        let hands = self.clone();
+        let world = world.clone();
+        self.tasks.spawn(async move {
+            let outcome = hands.carry_out(&action, &world).await;
+            let _ = hands.facts.send(Fact::Done { track, action: Box::new(action), outcome }).await;
+        });
+    }
+
+    async fn carry_out(self: &Arc<Self>, action: &Action, world: &World) -> Outcome {
+        match action {
+            Action::Identify(identity) => {
+                let identity = identity.clone();
+                self.durable(move |home| files::identify(home, &identity)).await
+            }
+            Action::Remember(state) => {
+                let state = state.clone();
+                self.durable(move |home| files::remember(home, &state)).await
+            }
+            Action::Recall(recall) => {
+                let recall = recall.clone();
+                self.durable(move |home| files::recall(home, &recall)).await
+            }
+            Action::Interview { .. } | Action::Refuse { .. } => Outcome::Done,
+            Action::WriteLineage { replaces, lineage } => self.write_lineage(replaces.as_ref(), lineage).await,
+            Action::Restore { source, launch } => self.restore(source, launch).await,
+            Action::Archive => self.archive(world).await,
+            Action::Start(launch) => self.start(launch),
+            Action::Stop { .. } => self.stop(world).await,
+            Action::Quarantine(evidence) => self.quarantine(evidence.because()).await,
+            Action::MarkRestored { archive } => self.mark_restored(*archive, world).await,
+            Action::AddLearner { peer_url, .. } => self.add_learner(peer_url).await,
+            Action::Promote { member } => self.promote(*member).await,
+            Action::Remove(evidence) => self.remove(evidence.subject().member).await,
+        }
+    }
+
+    async fn durable(&self, write: impl FnOnce(&camino::Utf8Path) -> std::io::Result<()> + Send + 'static) -> Outcome {
+        let home = self.setting.home.clone();
+        match tokio::task::spawn_blocking(move || write(&home)).await {
+            Ok(Ok(())) => Outcome::Done,
+            Ok(Err(error)) => Outcome::Failed(format!("{}: {error}", self.setting.home)),
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    async fn quarantine(&self, because: &str) -> Outcome {
+        let (data_dir, because) = (self.setting.data_dir.clone(), because.to_owned());
+        let moved = tokio::task::spawn_blocking(move || {
+            quarantine::put_aside(&data_dir, None, &because)?;
+            quarantine::prune(&data_dir, None, KEEP, std::time::SystemTime::now())
+        });
+        match moved.await {
+            Ok(Ok(_)) => Outcome::Done,
+            Ok(Err(error)) => Outcome::Failed(chain(&error)),
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+}

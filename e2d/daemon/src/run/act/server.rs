@@ -1,0 +1,89 @@
+//! Acts on etcd: its process and its membership.
+
+use super::Hands;
+use crate::run::describe::{self, chain};
+use crate::run::fact::Outcome;
+use e2d_core::action::Launch;
+use e2d_core::id::{ArchiveId, MemberId};
+use e2d_core::observe::{Gate, World};
+use e2d_core::safety;
+use e2d_etcd::child;
+use e2d_etcd::client::CallError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long etcd may take to stop in order.
+const STOP_WITHIN: Duration = Duration::from_secs(40);
+
+impl Hands {
+    pub(super) fn start(self: &Arc<Self>, launch: &Launch) -> Outcome {
+        let flags = match describe::launch(&self.setting, launch) {
+            Ok(flags) => flags,
+            Err(error) => return Outcome::Failed(chain(&error)),
+        };
+        match child::spawn(&self.setting.programs.etcd, &flags) {
+            Ok(child) => {
+                let gate = if child.gate() == e2d_etcd::launch::Gate::Gated { Gate::Gated } else { Gate::Open };
+                self.watch(Arc::new(child));
+                Outcome::Started(gate)
+            }
+            Err(error) => Outcome::Failed(chain(&error)),
+        }
+    }
+
+    /// Stops etcd in order. If it leads, leadership is handed to a voter that is present first, so that
+    /// the cluster is without a leader for as short as can be.
+    pub(super) async fn stop(&self, world: &World) -> Outcome {
+        let Some(child) = self.child() else { return Outcome::Done };
+        if let Some(heir) = heir(world) {
+            match self.client().await {
+                Ok(client) => match client.within(Duration::from_secs(5)).move_leader(heir).await {
+                    Ok(()) => tracing::info!(to = %heir, "leadership handed over"),
+                    Err(error) => tracing::warn!(%error, to = %heir, "leadership not handed over"),
+                },
+                Err(error) => tracing::warn!(%error, "leadership not handed over"),
+            }
+        }
+        child.stop(STOP_WITHIN).await;
+        Outcome::Done
+    }
+
+    pub(super) async fn mark_restored(&self, archive: ArchiveId, world: &World) -> Outcome {
+        let Some(place) = world.state.place else { return Outcome::Failed("no place in any cluster".into()) };
+        let marker = serde_json::json!({
+            "time": jiff::Timestamp::now(),
+            "archive": archive,
+            "epoch": place.epoch,
+            "claim": place.claim,
+        });
+        self.call(async |client| client.mark_restored(marker.to_string().as_bytes()).await.map(|_| Outcome::Done)).await
+    }
+
+    pub(super) async fn add_learner(&self, peer_url: &str) -> Outcome {
+        self.call(async |client| client.add_learner(&[peer_url]).await.map(|(member, _)| Outcome::Added(member))).await
+    }
+
+    pub(super) async fn promote(&self, member: MemberId) -> Outcome {
+        self.call(async |client| client.promote(member).await.map(|_| Outcome::Done)).await
+    }
+
+    pub(super) async fn remove(&self, member: MemberId) -> Outcome {
+        self.call(async |client| client.remove(member).await.map(|_| Outcome::Done)).await
+    }
+
+    async fn call(&self, call: impl AsyncFnOnce(e2d_etcd::client::Client) -> Result<Outcome, CallError>) -> Outcome {
+        let outcome = match self.client().await {
+            Ok(client) => call(client).await,
+            Err(error) => Err(error),
+        };
+        outcome.unwrap_or_else(|error| Outcome::Failed(chain(&error)))
+    }
+}
+
+/// The voter that is to lead after us: one that is present, if we lead.
+fn heir(world: &World) -> Option<MemberId> {
+    let me = world.state.place?.member;
+    let candidates = world.members().filter(|_| world.leads())?.iter();
+    let fit = candidates.filter(|member| member.id != me && !member.learner && safety::is_present(world, member));
+    fit.map(|member| member.id).next()
+}

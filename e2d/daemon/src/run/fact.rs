@@ -1,0 +1,73 @@
+//! What observers and hands tell the mind.
+
+use e2d_core::action::Action;
+use e2d_core::id::{MemberId, NodeId};
+use e2d_core::interview::Testimony;
+use e2d_core::observe::{DataDir, ExitCause, Gate, Member, Status, StoreView, Trouble};
+use e2d_core::word::KvHash;
+use e2d_gossip::{Incoming, View};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One observation, or the end of one act.
+#[derive(Debug)]
+pub(super) enum Fact {
+    /// A look at our etcd.
+    Etcd(Box<EtcdLook>),
+    /// Our etcd ended.
+    Exited(ExitCause),
+    /// A look at the store.
+    Store(Box<Result<StoreView, Trouble>>),
+    /// What gossip knows.
+    Gossip(Arc<View>),
+    /// Another node asks about its disk.
+    Question(Incoming),
+    /// A witness answered our question.
+    Testimony(NodeId, Testimony),
+    /// A look at the data directory.
+    Data(DataDir),
+    /// An act has ended.
+    Done {
+        /// 0 for the node's track, 1 for the cluster's.
+        track: usize,
+        /// What was to be done.
+        action: Box<Action>,
+        /// How it went.
+        outcome: Outcome,
+    },
+    /// The process is to stop.
+    Stop,
+    /// The process is to execute its own program again.
+    Again,
+}
+
+/// How an act ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Done.
+    Done,
+    /// etcd runs.
+    Started(Gate),
+    /// A learner was added.
+    Added(MemberId),
+    /// An archive of at least this revision was taken and verified.
+    Archived(e2d_core::id::Revision),
+    /// Not done, or nobody knows.
+    Failed(String),
+}
+
+/// What one look at our etcd showed.
+#[derive(Debug, Default)]
+pub(super) struct EtcdLook {
+    /// Its status, if it answered.
+    pub(super) status: Option<Status>,
+    /// Its members, if it has a quorum.
+    pub(super) members: Option<Vec<Member>>,
+    /// How long ago it heard from each member, as the leader.
+    pub(super) heard: BTreeMap<MemberId, Duration>,
+    /// The digest of its keyspace, while it is gated.
+    pub(super) hash: Option<KvHash>,
+    /// The marker of the last restore, empty if there is none, while it is gated; `None` when not looked.
+    pub(super) marker: Option<String>,
+}

@@ -1,0 +1,160 @@
+//! The observers: our etcd, and the store. Each looks again and again and sends what it saw.
+
+use super::act::Hands;
+use super::describe::{archives, chain, trouble};
+use super::fact::{EtcdLook, Fact};
+use super::setting::Setting;
+use e2d_backup::store::Store;
+use e2d_backup::{catalogue, lineage};
+use e2d_core::id::{Digest, Revision};
+use e2d_core::lineage::Lineage;
+use e2d_core::observe::{Member, Status, StoreView, Trouble, Version};
+use e2d_core::word::KvHash;
+use e2d_etcd::launch::Gate;
+use e2d_etcd::observe::{Ask, Observation, Observer};
+use e2d_gossip::Keyring;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+
+/// How often our etcd is looked at while it does not serve: how soon it is known to serve.
+const ETCD_UNSETTLED: Duration = Duration::from_millis(50);
+/// How often while it does.
+const ETCD_SETTLED: Duration = Duration::from_millis(400);
+/// How often etcd's log is held within its bounds.
+const TRIM_EVERY: Duration = Duration::from_mins(1);
+/// How long one look at the store may take.
+const STORE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How the mind steers the observers.
+pub(super) struct Looks {
+    /// How often to look at the store; a change is a look at once.
+    pub(super) store: watch::Sender<(Duration, u64)>,
+}
+
+/// Starts the observers.
+pub(super) fn start(
+    setting: &Arc<Setting>,
+    hands: &Arc<Hands>,
+    facts: &mpsc::Sender<Fact>,
+    tasks: &TaskTracker,
+) -> Looks {
+    let (store, pace) = watch::channel((Duration::from_millis(500), 0));
+    tasks.spawn(look_at_etcd(setting.clone(), hands.clone(), facts.clone()));
+    if setting.store.is_some() {
+        tasks.spawn(look_at_store(setting.clone(), facts.clone(), pace));
+    }
+    Looks { store }
+}
+
+async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pace: watch::Receiver<(Duration, u64)>) {
+    let Some(store) = setting.store.clone() else { return };
+    loop {
+        let look = match tokio::time::timeout(STORE_WITHIN, look_once(&store, &setting.keyring)).await {
+            Ok(look) => look,
+            Err(_) => Err(Trouble::Unreachable(format!("no answer within {} s", STORE_WITHIN.as_secs()))),
+        };
+        if facts.send(Fact::Store(Box::new(look))).await.is_err() {
+            return;
+        }
+        let every = pace.borrow_and_update().0;
+        let _ = tokio::time::timeout(every, pace.changed()).await;
+    }
+}
+
+/// One look: the lineage object, then what else there is. Empty is said only when both were reached.
+pub(super) async fn look_once(store: &Arc<dyn Store>, keyring: &Keyring) -> Result<StoreView, Trouble> {
+    let object = lineage::read(&**store).await.map_err(|error| trouble(&error))?;
+    let contents = catalogue::read(store).await.map_err(|error| trouble(&error))?;
+    let lineage = match object {
+        None => None,
+        Some(object) => {
+            let (lineage, owner) = Lineage::decode(&object.bytes).map_err(|error| Trouble::Malformed(chain(&error)))?;
+            if !is_ours(keyring, &lineage, &owner) {
+                let what = format!("lineage {} was marked with another gossip key", lineage.lineage);
+                return Err(Trouble::ForeignOwner(what));
+            }
+            Some((lineage, Version(object.version.0)))
+        }
+    };
+    Ok(StoreView { lineage, archives: archives(&contents), other_backups: contents.has_others() })
+}
+
+/// The mark that says whose lineage it is: a MAC of its id under the gossip key.
+pub(super) fn owner(keyring: &Keyring, lineage: &Lineage) -> String {
+    Digest(keyring.owner_mac(&lineage.lineage.0.to_be_bytes())).to_string()
+}
+
+fn is_ours(keyring: &Keyring, lineage: &Lineage, owner: &str) -> bool {
+    let Ok(mac) = owner.parse::<Digest>() else { return false };
+    keyring.verify_owner(&lineage.lineage.0.to_be_bytes(), &mac.0).is_some()
+}
+
+async fn look_at_etcd(setting: Arc<Setting>, hands: Arc<Hands>, facts: mpsc::Sender<Fact>) {
+    let client = match hands.client().await {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(%error, "etcd's client cannot be made");
+            return;
+        }
+    };
+    let mut observer = Observer::new(client.clone(), setting.data_dir.clone());
+    let mut trimmed_at = setting.now();
+    loop {
+        let child = hands.child();
+        let now = setting.now();
+        let mut serves = false;
+        if let Some(child) = child {
+            if now.since(trimmed_at) >= TRIM_EVERY {
+                trimmed_at = now;
+                if let Err(error) = child.trim_log() {
+                    tracing::warn!(%error, "etcd's log cannot be kept within bounds");
+                }
+            }
+            let seen = observer.look(Some(&child), now, Ask { members: true, metrics: true }).await;
+            let mut look = translate(&seen, now);
+            serves = look.members.is_some();
+            if child.gate() == Gate::Gated && serves {
+                look.hash = client.hash_kv(Revision(0)).await.ok().map(|hash| KvHash {
+                    revision: hash.revision,
+                    compacted: hash.compacted,
+                    hash: hash.hash,
+                });
+                let marker = client.marker().await.ok();
+                look.marker = marker.map(|value| String::from_utf8_lossy(&value.unwrap_or_default()).into_owned());
+            }
+            if facts.send(Fact::Etcd(Box::new(look))).await.is_err() {
+                return;
+            }
+        } else if facts.is_closed() {
+            return;
+        }
+        tokio::time::sleep(if serves { ETCD_SETTLED } else { ETCD_UNSETTLED }).await;
+    }
+}
+
+fn translate(seen: &Observation, now: e2d_core::time::Moment) -> EtcdLook {
+    let status = seen.status.as_ref().and_then(|status| status.as_ref().ok());
+    let members = seen.members.as_ref().and_then(|members| members.as_ref().ok());
+    EtcdLook {
+        status: status.map(|status| Status {
+            leader: status.leader,
+            term: status.term,
+            index: status.applied,
+            revision: status.revision,
+            learner: status.learner,
+        }),
+        members: members.map(|members| {
+            let member = |member: &e2d_etcd::client::Member| Member {
+                id: member.id,
+                name: member.name.clone(),
+                peer_url: member.peer_urls.first().cloned().unwrap_or_default(),
+                learner: member.learner,
+            };
+            members.iter().map(member).collect()
+        }),
+        heard: seen.heard.iter().map(|(member, at)| (*member, now.since(*at))).collect(),
+        ..EtcdLook::default()
+    }
+}

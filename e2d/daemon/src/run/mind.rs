@@ -1,0 +1,307 @@
+//! The one task that knows: it takes facts in, plans, and hands acts out.
+
+use super::act::Hands;
+use super::fact::{EtcdLook, Fact, Outcome};
+use super::files::Files;
+use super::journal::{Entry, Journal};
+use super::look::Looks;
+use super::picture;
+use super::setting::Setting;
+use super::talk::{self, Talk};
+use crate::admin::v1::StatusReply;
+use e2d_core::action::{Action, Refusal};
+use e2d_core::interview::{self, Question};
+use e2d_core::observe::{Gate, Process, Seen, World};
+use e2d_core::plan::{self, Plan, Verdict};
+use e2d_core::time::Moment;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// How long nothing may happen before the mind looks at its world again: silences and back-offs end by
+/// themselves.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How often systemd's watchdog is told that the mind still thinks; the unit allows a minute.
+const WATCHDOG: Duration = Duration::from_secs(10);
+
+/// How a run ended.
+pub(super) enum Ending {
+    /// It was told to stop, and etcd is stopped.
+    Stopped,
+    /// It is to execute its own program again; etcd runs on.
+    Again,
+    /// Only a person can mend it.
+    Refused(RefusedRun),
+    /// Gossip cannot listen.
+    Deaf(e2d_gossip::StartError),
+}
+
+/// Why the process ends with exit code 78.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct RefusedRun(Refusal);
+
+/// The mind.
+pub(super) struct Mind {
+    setting: Arc<Setting>,
+    hands: Arc<Hands>,
+    looks: Looks,
+    talk: Talk,
+    picture: watch::Sender<Arc<StatusReply>>,
+    journal: Journal,
+    world: World,
+    busy: [Option<String>; 2],
+    told: String,
+    looked: u64,
+    ready: bool,
+    again: bool,
+    watched_at: Moment,
+}
+
+impl Mind {
+    /// A mind that knows what the disk says.
+    pub(super) fn new(
+        setting: Arc<Setting>,
+        files: Files,
+        hands: Arc<Hands>,
+        looks: Looks,
+        talk: Talk,
+        picture: watch::Sender<Arc<StatusReply>>,
+    ) -> Self {
+        let Files { identity, state, recall } = files;
+        let mut world = World::new(setting.now(), setting.policy.clone(), setting.me.clone(), identity, state, recall);
+        if let Some(child) = hands.child() {
+            let gate = if child.gate() == e2d_etcd::launch::Gate::Gated { Gate::Gated } else { Gate::Open };
+            world.started(Process::Running { gate, since: setting.now() });
+        }
+        let journal = Journal::new(&setting.home);
+        Self {
+            setting,
+            hands,
+            looks,
+            talk,
+            picture,
+            journal,
+            world,
+            busy: [None, None],
+            told: String::new(),
+            looked: 0,
+            ready: false,
+            again: false,
+            watched_at: Moment::default(),
+        }
+    }
+
+    /// Lives until the process may end.
+    pub(super) async fn live(mut self, mut inbox: mpsc::Receiver<Fact>) -> Ending {
+        self.hands.inspect();
+        loop {
+            let fact = tokio::time::timeout(TICK, inbox.recv()).await;
+            self.world.now = self.setting.now();
+            match fact {
+                Ok(Some(fact)) => self.learn(fact).await,
+                Ok(None) => return Ending::Stopped,
+                Err(_) => {}
+            }
+            while let Ok(fact) = inbox.try_recv() {
+                self.learn(fact).await;
+            }
+            if self.world.stopping && self.world.runs().is_none() && self.busy[0].is_none() {
+                self.talk.leave().await;
+                return Ending::Stopped;
+            }
+            if self.again && self.busy == [None, None] {
+                self.talk.leave().await;
+                return Ending::Again;
+            }
+            self.prove_alive();
+            match self.talk.speak_as(&self.world).await {
+                Ok(Some(boot)) => self.world.me.boot = boot,
+                Ok(None) => {}
+                Err(error) => return Ending::Deaf(error),
+            }
+            if let Some(refusal) = self.think().await {
+                self.talk.leave().await;
+                return Ending::Refused(RefusedRun(refusal));
+            }
+        }
+    }
+
+    /// Tells systemd's watchdog that the mind still thinks.
+    fn prove_alive(&mut self) {
+        if self.world.now.since(self.watched_at) >= WATCHDOG {
+            self.watched_at = self.world.now;
+            if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
+                tracing::warn!(%error, "systemd was not told");
+            }
+        }
+    }
+
+    async fn learn(&mut self, fact: Fact) {
+        let at = self.world.now;
+        match fact {
+            Fact::Etcd(look) => self.learn_etcd(*look),
+            Fact::Exited(cause) => {
+                tracing::info!(?cause, "etcd ended");
+                if let e2d_core::observe::ExitCause::Failed(why) = &cause {
+                    self.world.failed(e2d_core::action::Kind::Start, why.clone());
+                }
+                self.world.exited(Process::Exited { cause, at });
+                self.world.data = None;
+                self.hands.inspect();
+            }
+            Fact::Store(look) => self.world.see_store(*look),
+            Fact::Data(data) => self.world.see_data(data),
+            Fact::Gossip(view) => talk::take_in(&mut self.world, &view),
+            Fact::Testimony(witness, testimony) => self.world.hear_testimony(witness, testimony),
+            Fact::Question(question) => self.testify(question).await,
+            Fact::Done { track, action, outcome } => self.conclude(track, &action, &outcome),
+            Fact::Again => self.again = true,
+            Fact::Stop => {
+                tracing::info!("stopping");
+                self.world.stopping = true;
+            }
+        }
+    }
+
+    /// Answers what another node asks about its disk, after what was asked is durable. While the same
+    /// file is being written for another reason the question is dropped: its asker repeats it.
+    async fn testify(&mut self, incoming: e2d_gossip::Incoming) {
+        let writing = self.busy[0].is_some();
+        let Ok(question) = serde_json::from_slice::<Question>(&incoming.body) else { return };
+        if writing || question.node != incoming.from.node {
+            return;
+        }
+        let (testimony, recall) = interview::testify(&self.world, &question);
+        let (home, content) = (self.setting.home.clone(), recall.clone());
+        let written = tokio::task::spawn_blocking(move || super::files::recall(&home, &content)).await;
+        match written {
+            Ok(Ok(())) => {
+                self.world.recall = recall;
+                self.talk.answer(&incoming, &testimony).await;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "a question cannot be answered: nothing can be written down"),
+            Err(error) => tracing::warn!(%error, "a question was not answered"),
+        }
+    }
+
+    fn learn_etcd(&mut self, look: EtcdLook) {
+        let at = self.world.now;
+        if self.world.runs().is_none() {
+            return;
+        }
+        let claim = self.world.state.place.map(|place| place.claim.to_string());
+        let etcd = &mut self.world.etcd;
+        if let Some(value) = look.status {
+            etcd.status = Some(Seen { value, at });
+        }
+        if let Some(value) = look.members {
+            etcd.members = Some(Seen { value, at });
+            etcd.read_at = Some(at);
+        }
+        etcd.heard.extend(look.heard.into_iter().map(|(member, ago)| (member, at - ago)));
+        etcd.hash = look.hash;
+        etcd.marked = look.marker.map(|marker| claim.is_some_and(|claim| marker.contains(&claim)));
+        if !self.ready && self.world.serves() && self.world.runs() == Some(Gate::Open) {
+            self.ready = true;
+            tracing::info!("Server is ready!");
+            if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+                tracing::warn!(%error, "systemd was not told");
+            }
+        }
+    }
+
+    /// An act has ended: what it changed on the disk is known now.
+    fn conclude(&mut self, track: usize, action: &Action, outcome: &Outcome) {
+        let kind = action.kind();
+        let now = self.world.now;
+        let decision = self.busy[track].take().unwrap_or_default();
+        let failed = match outcome {
+            Outcome::Failed(why) => Some(why.clone()),
+            _ => None,
+        };
+        match (action, outcome) {
+            (_, Outcome::Failed(why)) => tracing::warn!(act = %action, error = %why, "an act failed"),
+            (Action::Identify(identity), _) => self.world.identified(identity.clone()),
+            (Action::Remember(state), _) => self.world.remembered((**state).clone()),
+            (Action::Recall(recall), _) => self.world.recalled((**recall).clone()),
+            (Action::Interview { start }, _) => self.world.interviewing(*start),
+            (Action::Start(_), Outcome::Started(gate)) => {
+                self.world.started(Process::Running { gate: *gate, since: now });
+            }
+            (Action::AddLearner { node, .. }, Outcome::Added(member)) => {
+                self.world.sponsored.insert(*member, (*node, now));
+            }
+            (Action::Archive, Outcome::Archived(revision)) => {
+                self.world.archived = Some(Seen { value: *revision, at: now });
+            }
+            (Action::Restore { .. } | Action::Quarantine(_), _) => {
+                self.world.data = None;
+                self.hands.inspect();
+            }
+            _ => {}
+        }
+        let routine = matches!(action, Action::Recall(_));
+        let said = failed.clone().unwrap_or_else(|| "done".to_owned());
+        match failed {
+            Some(why) => self.world.failed(kind, why),
+            None => self.world.succeeded(kind),
+        }
+        if !routine {
+            let entry = Entry { at: jiff::Timestamp::now(), decision, act: action.to_string(), outcome: said };
+            if let Err(error) = self.journal.note(&entry) {
+                tracing::warn!(%error, "the decision log cannot be written");
+            }
+        }
+        if matches!(action, Action::WriteLineage { .. } | Action::Archive) {
+            self.looked += 1;
+        }
+    }
+
+    /// Plans, tells what changed, and begins what is to be done.
+    async fn think(&mut self) -> Option<Refusal> {
+        self.world.entropy = rand::random();
+        let plan = plan::plan(&self.world);
+        self.talk.tell(&self.world, &plan).await;
+        self.talk.ask(&self.world);
+        self.picture.send_replace(Arc::new(picture::paint(&self.setting, &self.world, &plan.report)));
+        let Plan { node, cluster, look_every, report, .. } = plan;
+        let text = report.to_string();
+        if text != self.told {
+            tracing::debug!(plan = %text, "plan");
+            let waits: Vec<String> = report
+                .lines
+                .iter()
+                .filter(|line| matches!(line.verdict, Verdict::Wait(_)))
+                .map(ToString::to_string)
+                .collect();
+            if !waits.is_empty() {
+                tracing::info!(waits = %waits.join("; "), "waiting");
+            }
+            self.told = text;
+        }
+        self.looks.store.send_if_modified(|pace| {
+            let next = (look_every, self.looked);
+            std::mem::replace(pace, next) != next
+        });
+        let decisions = report.lines.into_iter().filter(|line| matches!(line.verdict, Verdict::Act(_)));
+        let mut names = decisions.map(|line| line.decision);
+        for (track, action) in [node, cluster].into_iter().enumerate() {
+            let Some(action) = action else { continue };
+            let name = names.next().unwrap_or_default();
+            if let Action::Refuse { why } = action {
+                tracing::error!(%why, "refusing to run");
+                return Some(why);
+            }
+            if self.busy[track].is_none() && !self.again {
+                if !matches!(action, Action::Recall(_)) {
+                    tracing::info!(decision = name, act = %action, "acting");
+                }
+                self.busy[track] = Some(name.to_owned());
+                self.hands.begin(track, action, &self.world);
+            }
+        }
+        None
+    }
+}

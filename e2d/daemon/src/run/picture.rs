@@ -1,0 +1,125 @@
+//! What the world looks like to the people who ask.
+
+use super::setting::Setting;
+use crate::admin::v1::{Failure, Lineage, Member, Peer, StatusReply, Store};
+use e2d_core::observe::{Gate, Trouble, World};
+use e2d_core::plan::Verdict;
+use e2d_core::report::Report;
+use e2d_core::safety;
+use e2d_core::word::EtcdWord;
+
+/// The picture of one moment.
+pub(super) fn paint(setting: &Setting, world: &World, report: &Report) -> StatusReply {
+    let status = world.status();
+    let said = |wanted: fn(&Verdict) -> bool| {
+        report.lines.iter().filter(|line| wanted(&line.verdict)).map(ToString::to_string).collect()
+    };
+    StatusReply {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        etcd_version: setting.programs.etcd.version.to_string(),
+        node: world.node().map(|node| node.to_string()).unwrap_or_default(),
+        name: world.name(),
+        phase: lower(&world.state.phase),
+        etcd: match world.runs() {
+            None => "stopped",
+            Some(Gate::Gated) => "gated",
+            Some(Gate::Open) => "open",
+        }
+        .to_owned(),
+        role: role(world).to_owned(),
+        serves: world.serves(),
+        term: status.map_or(0, |status| status.term),
+        index: status.map_or(0, |status| status.index),
+        revision: status.map_or(0, |status| status.revision.0),
+        lineage: world.lineage().map(|lineage| Lineage {
+            id: lineage.lineage.to_string(),
+            epoch: lineage.epoch.0,
+            state: lower(&lineage.state),
+            seq: lineage.seq,
+            cluster: lineage.cluster_id().to_string(),
+        }),
+        members: members(world),
+        peers: peers(world),
+        store: store(setting, world),
+        acts: said(|verdict| matches!(verdict, Verdict::Act(_))),
+        waits: said(|verdict| matches!(verdict, Verdict::Wait(_))),
+        failures: world
+            .failures
+            .iter()
+            .map(|(kind, failure)| Failure {
+                act: format!("{kind:?}"),
+                count: failure.count,
+                message: failure.message.clone(),
+            })
+            .collect(),
+        stopping: world.stopping,
+    }
+}
+
+fn lower(value: &impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+fn role(world: &World) -> &'static str {
+    match world.status() {
+        None => "none",
+        Some(status) if status.learner => "learner",
+        Some(_) if world.leads() => "leader",
+        Some(_) => "follower",
+    }
+}
+
+fn members(world: &World) -> Vec<Member> {
+    let listed = world.etcd.members.as_ref().map(|seen| seen.value.as_slice()).unwrap_or_default();
+    let member = |member: &e2d_core::observe::Member| Member {
+        id: member.id.to_string(),
+        name: member.name.clone(),
+        peer_url: member.peer_url.clone(),
+        learner: member.learner,
+        started: member.has_started(),
+        present: world.leads().then(|| safety::is_present(world, member)),
+    };
+    listed.iter().map(member).collect()
+}
+
+fn peers(world: &World) -> Vec<Peer> {
+    let shown = |(node, peer): (&e2d_core::id::NodeId, &e2d_core::observe::Peer)| {
+        let said = peer.word.as_ref();
+        Peer {
+            node: node.to_string(),
+            address: peer.addr.to_string(),
+            alive: peer.alive,
+            name: said.map(|word| word.name.clone()).unwrap_or_default(),
+            phase: said.map(|word| lower(&word.phase)).unwrap_or_default(),
+            etcd: said
+                .map(|word| match word.etcd {
+                    EtcdWord::Stopped => "stopped",
+                    EtcdWord::Gated => "gated",
+                    EtcdWord::Open => "open",
+                })
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    };
+    world.peers.iter().map(shown).collect()
+}
+
+fn store(setting: &Setting, world: &World) -> Option<Store> {
+    let url = setting.store.as_ref()?.describe();
+    let trouble = world.trouble.as_ref().map(|seen| match &seen.value {
+        Trouble::Unreachable(what) | Trouble::Denied(what) | Trouble::Malformed(what) | Trouble::ForeignOwner(what) => {
+            what.clone()
+        }
+    });
+    let archives = world.store.as_ref().map(|seen| seen.value.archives.as_slice()).unwrap_or_default();
+    let verified = || archives.iter().filter(|archive| archive.verified);
+    let newest = verified().max_by_key(|archive| (archive.epoch, archive.revision));
+    Some(Store {
+        url,
+        trouble: trouble.unwrap_or_default(),
+        verified: u32::try_from(verified().count()).unwrap_or(u32::MAX),
+        archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
+        newest_epoch: newest.map_or(0, |archive| archive.epoch.0),
+        newest_revision: newest.map_or(0, |archive| archive.revision.0),
+    })
+}
