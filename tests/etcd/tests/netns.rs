@@ -1,0 +1,121 @@
+//! Stories on real etcd servers, one network namespace a machine.
+
+use anyhow::{Result, ensure};
+use e2d_testkit::{EtcdVersion, LogGate, wait_for};
+use e2d_tests_etcd::{Cluster, PATIENCE};
+
+fn gate() -> LogGate {
+    LogGate::new()
+        .allow("an act failed", "machines are killed in the middle of acts, which are then done again")
+        .allow("no restore is possible on this node", "etcd 3.4 may stand without etcdutl")
+        .allow("leadership not handed over", "the others stop at the same time")
+        .allow("data set aside", "a member that was evicted keeps its data in quarantine")
+}
+
+/// S1 S3 S7 S9 S10 S11 S17: three machines are born as one cluster, lose each machine in turn, then all
+/// of them, then one disk, then every disk; nothing acknowledged is lost while a quorum of disks is
+/// there, and what comes back from the store has a revision above all that was seen.
+#[test]
+fn three_nodes_form_heal_and_come_back() -> Result<()> {
+    let mut cluster = Cluster::new("three_nodes", EtcdVersion::DEFAULT, 3)?;
+    for n in cluster.all() {
+        cluster.start(n)?;
+    }
+    let born = cluster.is_whole("at birth")?;
+    let (id, _) = cluster.header()?;
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+        cluster.serves("without one machine")?;
+        cluster.start(n)?;
+        ensure!(cluster.is_whole("after its return")? == born, "a member with its disk is the member it was");
+    }
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+    }
+    for n in cluster.all() {
+        cluster.start(n)?;
+    }
+    ensure!(cluster.is_whole("after all machines lost power")? == born, "all are the members they were");
+    ensure!(cluster.lost()?.is_empty(), "lost: {:?}", cluster.lost()?);
+
+    cluster.power_off(3)?;
+    cluster.wipe(3)?;
+    cluster.start(3)?;
+    let healed = wait_for(PATIENCE, "the lost disk to be replaced", || -> Result<_> {
+        let voters = cluster.voters()?;
+        ensure!(voters.len() == 3 && voters != born, "voters {voters:x?}");
+        Ok(voters)
+    })?;
+    ensure!(healed.intersection(&born).count() == 2, "an empty disk has another identity");
+    ensure!(cluster.header()?.0 == id, "it is the same cluster");
+    ensure!(cluster.lost()?.is_empty(), "lost: {:?}", cluster.lost()?);
+
+    let taken = cluster.archives()?;
+    cluster.serves("before the end")?;
+    wait_for(PATIENCE, "another archive", || -> Result<()> {
+        ensure!(cluster.archives()? > taken, "{taken} archives");
+        Ok(())
+    })?;
+    let (_, revision) = cluster.header()?;
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+        cluster.wipe(n)?;
+    }
+    for n in cluster.all() {
+        cluster.start(n)?;
+    }
+    let reborn = cluster.is_whole("after every disk was lost")?;
+    ensure!(reborn.is_disjoint(&healed), "every disk has another identity");
+    let (another, after) = cluster.header()?;
+    ensure!(another != id, "a new epoch is another cluster");
+    ensure!(after > revision, "revision {after} after {revision}");
+    ensure!(cluster.lost()?.is_empty(), "what was archived is lost: {:?}", cluster.lost()?);
+    cluster.passed(&gate())
+}
+
+/// S1 S2: two of three form nothing, and say what they wait for; the third completes them.
+#[test]
+fn two_of_three_wait_for_the_third() -> Result<()> {
+    let mut cluster = Cluster::new("two_of_three", EtcdVersion::DEFAULT, 3)?;
+    cluster.start(1)?;
+    cluster.start(2)?;
+    wait_for(PATIENCE, "both to say what is missing", || -> Result<()> {
+        for n in [1, 2] {
+            let waits = cluster.status(n)?["waits"].to_string();
+            ensure!(waits.contains("2 of 3 nodes are here"), "n{n} says {waits}");
+        }
+        Ok(())
+    })?;
+    ensure!(cluster.write().is_err(), "two of three serve");
+    cluster.start(3)?;
+    cluster.is_whole("when the third has come")?;
+    cluster.passed(&gate())
+}
+
+/// S3: with two of three disks lost, the survivor's newer data stays untouched, nothing older takes its
+/// place, and it is said.
+#[test]
+fn a_lone_survivor_is_not_overruled_by_the_store() -> Result<()> {
+    let mut cluster = Cluster::new("lone_survivor", EtcdVersion::DEFAULT, 3)?;
+    for n in cluster.all() {
+        cluster.start(n)?;
+    }
+    cluster.is_whole("at birth")?;
+    for n in [1, 2] {
+        cluster.power_off(n)?;
+        cluster.wipe(n)?;
+    }
+    for n in [1, 2] {
+        cluster.start(n)?;
+    }
+    wait_for(PATIENCE, "the others to see the survivor's data", || -> Result<()> {
+        for n in [1, 2] {
+            let waits = cluster.status(n)?["waits"].to_string();
+            ensure!(waits.contains("holds data of this epoch"), "n{n} says {waits}");
+        }
+        Ok(())
+    })?;
+    ensure!(cluster.write().is_err(), "somebody serves");
+    cluster.power_off(3)?;
+    cluster.passed(&gate())
+}
