@@ -1,0 +1,25 @@
+//! `cargo xtask e2e SUITE`: one package of tests on real programs, `tests/SUITE`.
+
+use crate::parts::EtcdVersion;
+use crate::test::{Bench, build_e2d};
+use crate::workspace::Workspace;
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+pub(crate) fn run(workspace: &Workspace, suite: &str, all_versions: bool) -> Result<ExitCode> {
+    let package = format!("e2d-tests-{suite}");
+    if workspace.package(&package).is_none() {
+        bail!("there is no suite {suite:?}; there are: {}", suites(workspace).join(", "));
+    }
+    let wanted = if all_versions { &EtcdVersion::ALL[..] } else { &[EtcdVersion::DEFAULT] };
+    let bench = Bench::prepare(workspace, wanted)?;
+    build_e2d()?;
+    let (ok, tally) = bench.nextest(workspace, &["--package".to_owned(), package])?;
+    bench.note_what_is_left_out(wanted);
+    tally.print();
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn suites(workspace: &Workspace) -> Vec<&str> {
+    workspace.packages.iter().filter_map(|package| package.name.strip_prefix("e2d-tests-")).collect()
+}
