@@ -174,7 +174,12 @@ async fn list_all(
     let mut after: Option<Key> = None;
     loop {
         let page = store.list(&prefix, after.as_ref(), LIST_LIMIT).await?;
-        after = page.entries.last().map(|entry| entry.key.clone());
+        let last = page.entries.last().map(|entry| entry.key.clone());
+        if page.more && last <= after {
+            let source = "a list that does not go on".into();
+            return Err(StoreError::Malformed { object: store.describe() + prefix.as_str(), source });
+        }
+        after = last;
         page.entries.into_iter().try_for_each(&mut each)?;
         if !page.more {
             return Ok(());

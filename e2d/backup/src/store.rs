@@ -85,7 +85,8 @@ pub struct Page {
     pub more: bool,
 }
 
-/// Which bytes of an object to read. What lies beyond its end is not an error: there is nothing there.
+/// Which bytes of an object to read. What lies beyond its end is not an error: there is nothing there. A
+/// span of no bytes asks whether there is an object, and how large it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     /// The first byte, counted from 0.

@@ -274,6 +274,38 @@ async fn a_store_that_fails_while_the_data_is_written_is_named_as_the_reason() {
     }
 }
 
+/// A source that gives what it has and then nothing, for ever.
+struct Stalled<'a>(&'a [u8]);
+
+impl AsyncRead for Stalled<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.0.is_empty() { Poll::Pending } else { Pin::new(&mut self.0).poll_read(cx, buf) }
+    }
+}
+
+/// While etcd stalls, a transaction stays open in it: a store that has failed must not prolong that.
+#[tokio::test]
+async fn a_store_that_fails_does_not_wait_for_a_snapshot_that_stalls() {
+    let store = FolderStore::new("/nonexistent/share", Base::MustExist);
+    for length in [0, 100_000] {
+        let bytes = snapshot();
+        let (mut source, statement) = (Stalled(&bytes[..length]), statement(1, 14, 1));
+        let write = archive::write(&store, &statement, FORM, Compression::default(), &mut source);
+        let result = tokio::time::timeout(std::time::Duration::from_secs(30), write).await.unwrap();
+        assert!(matches!(result, Err(WriteError::Data(StoreError::Unreachable { .. }))), "{result:?}");
+    }
+}
+
+/// The same for a thread that has seen enough.
+#[tokio::test]
+async fn a_snapshot_that_is_none_is_not_waited_for() {
+    let (store, zeros) = (MemoryStore::new(), vec![0; 1 << 20]);
+    let (mut source, statement) = (Stalled(&zeros), statement(1, 14, 1));
+    let write = archive::write(&store, &statement, FORM, Compression::default(), &mut source);
+    let result = tokio::time::timeout(std::time::Duration::from_secs(30), write).await.unwrap();
+    assert!(matches!(result, Err(WriteError::Snapshot(EncodeError::NotADatabase))), "{result:?}");
+}
+
 #[tokio::test]
 async fn a_manifest_whose_reply_was_lost_is_looked_at() {
     for (written, times) in [(true, 1), (false, 1), (false, 3)] {
@@ -475,11 +507,19 @@ async fn a_catalogue_that_cannot_be_read_whole_is_an_error() {
     }
 }
 
-/// A store whose lists lack the data, because it was written after they had passed its key.
-#[derive(Debug)]
-struct Overtaken(MemoryStore);
+/// What is odd about a store's lists.
+#[derive(Clone, Copy, Debug)]
+enum Odd {
+    /// They lack the data, because it was written after they had passed its key.
+    Overtaken,
+    /// They say that there is more, and begin again.
+    Endless,
+}
 
-impl Store for Overtaken {
+#[derive(Debug)]
+struct OddStore(MemoryStore, Odd);
+
+impl Store for OddStore {
     fn describe(&self) -> String {
         self.0.describe()
     }
@@ -504,9 +544,14 @@ impl Store for Overtaken {
         limit: usize,
     ) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
-            let mut page = self.0.list(prefix, after, limit).await?;
-            page.entries.retain(|entry| !entry.key.as_str().contains(".db.zst"));
-            Ok(page)
+            match self.1 {
+                Odd::Overtaken => {
+                    let mut page = self.0.list(prefix, after, limit).await?;
+                    page.entries.retain(|entry| !entry.key.as_str().contains(".db.zst"));
+                    Ok(page)
+                }
+                Odd::Endless => Ok(Page { more: true, ..self.0.list(prefix, None, limit).await? }),
+            }
         })
     }
 
@@ -532,9 +577,21 @@ impl Store for Overtaken {
 async fn an_archive_that_was_written_during_the_list_is_whole() {
     let memory = MemoryStore::new();
     let written = write(&memory).await;
-    let store: Arc<dyn Store> = Arc::new(Overtaken(memory));
+    let store: Arc<dyn Store> = Arc::new(OddStore(memory, Odd::Overtaken));
     let listed = catalogue::read(&store).await.unwrap();
     assert!(listed.find(written.id).is_some(), "{:?}", listed.damaged);
+}
+
+/// S22: a store that answers nonsense costs neither time nor memory.
+#[tokio::test]
+async fn a_list_that_never_ends_is_malformed() {
+    let (empty, full) = (MemoryStore::new(), MemoryStore::new());
+    write(&full).await;
+    for memory in [empty, full] {
+        let store: Arc<dyn Store> = Arc::new(OddStore(memory, Odd::Endless));
+        let error = catalogue::read(&store).await.unwrap_err();
+        assert!(matches!(error, StoreError::Malformed { .. }), "{error:?}");
+    }
 }
 
 /// The whole way through a folder, with the real file system in every step.

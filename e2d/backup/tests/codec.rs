@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use e2d_backup::archive::{
-    Archive, Codec, Compression, DecodeError, EncodeError, Encoded, Manifest, ManifestError, SnapshotForm, WrappedKey,
-    decode, encode,
+    Archive, Check, Codec, Compression, DecodeError, EncodeError, Encoded, Manifest, ManifestError, Outcome,
+    SnapshotForm, WrappedKey, decode, encode,
 };
 use e2d_core::id::{ArchiveId, Digest};
 use proptest::prelude::*;
@@ -172,6 +172,18 @@ fn the_first_wrapped_key_is_still_read() {
     let key: WrappedKey = serde_json::from_slice(bytes).unwrap();
     assert_eq!((key.format, key.master_key_id.as_str()), (1, "backup-2026"));
     assert_eq!(serde_json::to_string_pretty(&key).unwrap() + "\n", String::from_utf8(bytes.to_vec()).unwrap());
+}
+
+#[test]
+fn the_first_checks_are_still_read_and_written() {
+    for (bytes, sound) in [
+        (include_bytes!("data/golden/check-v1-sound.json").as_slice(), true),
+        (include_bytes!("data/golden/check-v1-damaged.json").as_slice(), false),
+    ] {
+        let check: Check = serde_json::from_slice(bytes).unwrap();
+        assert_eq!(matches!(check.outcome, Outcome::Sound(_)), sound);
+        assert_eq!(serde_json::to_string_pretty(&check).unwrap() + "\n", String::from_utf8(bytes.to_vec()).unwrap());
+    }
 }
 
 fn edited(from: &str, to: &str) -> Result<Archive, ManifestError> {

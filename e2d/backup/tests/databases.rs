@@ -255,10 +255,14 @@ fn each_broken_rule_of_a_page_is_named() {
     let mut swapped = with(branch + 24, &good[branch + 40..branch + 48]);
     swapped[branch + 40..branch + 48].copy_from_slice(&first_child);
     assert_eq!(rule(swapped), "keys out of order");
+    // The second child's keys are in order, but the branch says that they begin later: a look-up would miss them.
+    let second = branch + 32;
+    let key = second + u32::from_le_bytes(good[second..second + 4].try_into().unwrap()) as usize;
+    assert_eq!(rule(with(key + 16, &[good[key + 16] + 1])), "keys out of order");
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// S22: whatever a database has become, reading it ends, and ends without a panic.
     #[test]

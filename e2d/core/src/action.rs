@@ -226,7 +226,12 @@ impl fmt::Display for Action {
             ),
             Self::Start(launch) => {
                 let Place { member, epoch, .. } = launch.place;
-                write!(f, "start etcd as {}, member {member} of epoch {epoch}, {}", launch.name, launch.gate)
+                write!(f, "start etcd as {}, member {member}", launch.name)?;
+                // Epoch 0: a cluster that has no lineage yet.
+                if epoch > Epoch(0) {
+                    write!(f, " of epoch {epoch}")?;
+                }
+                write!(f, ", {}", launch.gate)
             }
             Self::Stop { why } => write!(f, "stop etcd: {why}"),
             Self::Quarantine(evidence) => write!(f, "move the data into quarantine: {evidence}"),
@@ -252,6 +257,11 @@ fn remember(f: &mut fmt::Formatter<'_>, state: &State) -> fmt::Result {
             return write!(f, "vow to found a cluster with nodes {}, round {}", list(&vow.founders), vow.round);
         }
         (Phase::Empty, None) => "empty",
+        (Phase::Founding, _) if !state.ran && state.start == 0 => {
+            let epoch = state.place.map_or(Epoch(0), |place| place.epoch);
+            return write!(f, "promise on the disk to found epoch {epoch}");
+        }
+        (Phase::Founding, _) if state.ran => "etcd is about to run as a founder",
         (Phase::Founding, _) => "a founder",
         (Phase::Joining, _) => "a newcomer",
         (Phase::Member, _) => "a member",

@@ -95,6 +95,10 @@ impl World {
         self.identity = Some(identity);
         self.state = State::default();
         self.recall.members.clear();
+        // Gossip begins anew under the new id: nobody has been heard by it, and nobody else can have it.
+        self.peers.clear();
+        self.copies.clear();
+        (self.clone_at, self.listening_since) = (None, self.now);
         self.etcd = crate::observe::Etcd::default();
         self.interview = None;
         (self.raised, self.promised, self.launched) = (None, None, None);
@@ -170,3 +174,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

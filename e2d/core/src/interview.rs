@@ -11,6 +11,7 @@ use crate::memory::{Heard, Place, Recall};
 use crate::observe::World;
 use crate::plan::adopt;
 use crate::word::Known;
+use crate::{quorum, safety};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ pub struct Testimony {
     pub known: Option<Known>,
     /// Its etcd has a quorum, and the member is not on its list: it was removed.
     pub removed: bool,
-    /// Its etcd has a quorum: the asker would be re-seeded if it gave up its data.
+    /// Its etcd has a quorum without the asker, who would be re-seeded if it gave up its data.
     pub serves: bool,
     /// How far the witness heard the disk to have come, before this question.
     pub heard: Option<Heard>,
@@ -75,10 +76,17 @@ pub fn testify(world: &World, question: &Question) -> (Testimony, Recall) {
             state: lineage.state,
         }),
         removed: serves && world.members().is_some() && !listed(question.place.member),
-        serves,
+        serves: serves && commits_without(world, question.place.member),
         heard,
     };
     (testimony, recall)
+}
+
+/// Whether enough voters are present without this member: it may be the asker whom the last quorum rested on.
+fn commits_without(world: &World, member: MemberId) -> bool {
+    let voters = || world.members().into_iter().flatten().filter(|listed| !listed.learner);
+    let present = voters().filter(|listed| listed.id != member && safety::is_present(world, listed));
+    quorum::reached(present.count(), voters().count())
 }
 
 /// What the answers so far amount to.

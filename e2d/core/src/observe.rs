@@ -231,7 +231,9 @@ impl World {
     #[must_use]
     pub fn members(&self) -> Option<&[Member]> {
         self.runs()?;
-        self.etcd.members.as_ref()?.fresh(self.now, self.policy.observation_ttl).map(Vec::as_slice)
+        let members = self.etcd.members.as_ref()?.fresh(self.now, self.policy.observation_ttl)?;
+        // No cluster is without members: an empty list is no list.
+        (!members.is_empty()).then_some(members.as_slice())
     }
 
     /// Whether a linearizable read through our etcd worked lately.

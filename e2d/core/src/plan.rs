@@ -67,13 +67,12 @@ const NODE: &[Decision] = &[
     ("birth", birth::consider),
 ];
 
-/// What to do for the cluster while our etcd leads, in order.
-const CLUSTER: &[Decision] = &[
-    ("record", record::consider),
-    ("evict", evict::consider),
-    ("learner", learner::consider),
-    ("archive", archive::consider),
-];
+/// Who the members are, while our etcd leads, in order.
+const MEMBERS: &[Decision] =
+    &[("record", record::consider), ("evict", evict::consider), ("learner", learner::consider)];
+
+/// Backups, which wait for no member: least of all while one is missing.
+const BACKUP: &[Decision] = &[("archive", archive::consider)];
 
 /// What to do next, and what to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +97,8 @@ pub fn plan(world: &World) -> Plan {
     // Who has something to settle about itself first, or is not a member by its own disk, changes nothing for others.
     let settled = lines.is_empty() && world.state.phase == Phase::Member;
     let acts = settled && world.runs() == Some(Gate::Open);
-    let cluster = if acts { track(world, CLUSTER, &mut lines) } else { None };
+    let members = if acts { track(world, MEMBERS, &mut lines) } else { None };
+    let cluster = members.or_else(|| if acts { track(world, BACKUP, &mut lines) } else { None });
     Plan { node, cluster, word: say::word(world), look_every: say::look_every(world), report: Report { lines } }
 }
 

@@ -102,6 +102,8 @@ pub enum Reason {
     },
     /// Another machine speaks with this disk's id.
     Cloned(String),
+    /// The disk's member belongs on another machine, at this URL, so this may be a copy of it.
+    Elsewhere(String),
     /// No member of the cluster offers a seat.
     NoInvitation,
     /// The cluster has all the members it is to have.
@@ -111,6 +113,8 @@ pub enum Reason {
     },
     /// etcd does not answer, or has no quorum.
     NoQuorum,
+    /// etcd runs here as a learner.
+    StillLearner,
     /// Etcd starts, or stops.
     Settling,
     /// This process was told to stop, and etcd has stopped.
@@ -178,71 +182,96 @@ pub enum Reason {
     Held(String),
 }
 
-fn nodes(f: &mut fmt::Formatter<'_>, nodes: &[NodeId]) -> fmt::Result {
-    let text: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-    f.write_str(&text.join(", "))
-}
-
 impl fmt::Display for Reason {
+    #[expect(clippy::too_many_lines, reason = "one line a reason: a table, not an algorithm")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DataNotSeen => f.write_str("the data directory was not looked at yet"),
             Self::NotMounted(what) => write!(f, "the data disk is not there: {what}"),
             Self::DataUnreadable(what) => {
-                write!(f, "etcd's data cannot be read ({what}), and no quorum could re-seed this node; the data is kept")
+                write!(f, "etcd's data cannot be read, and no quorum could re-seed this node, so it is kept: {what}")
             }
-            Self::UnexpectedData => {
-                f.write_str("the data directory holds etcd data, but this node has none on record: move it away, or remove e2d/ beside it to adopt it")
-            }
+            Self::UnexpectedData => f.write_str(
+                "the data directory holds etcd data, and this disk has no record of any: move the data away, or remove \
+                 the folder e2d beside it to adopt it",
+            ),
             Self::StoreNotSeen => f.write_str("the store was not reached yet"),
-            Self::StoreTrouble(what) => write!(f, "the store cannot be used, which is not the same as an empty store: {what}"),
-            Self::BackupsWithoutLineage => {
-                f.write_str("the store holds backups but no lineage: import one, or name an empty store; never an empty cluster over somebody's backups")
+            Self::StoreTrouble(what) => {
+                write!(f, "the store cannot be used, which is not the same as an empty store: {what}")
             }
+            Self::BackupsWithoutLineage => f.write_str(
+                "the store holds backups but no lineage, and no empty cluster begins over somebody's backups: import \
+                 one, or name an empty store",
+            ),
             Self::NodesMissing { present, needed } => write!(f, "{present} of {needed} nodes are here"),
-            Self::WordsMissing(who) => {
-                f.write_str("seen, but not heard yet: ")?;
-                nodes(f, who)
+            Self::WordsMissing(who) => write!(f, "seen, but not heard yet: {}", list(who)),
+            Self::SomebodyHasData(node) => {
+                write!(f, "node {node} has data or knows a lineage, so a new cluster would be a second one")
             }
-            Self::SomebodyHasData(node) => write!(f, "node {node} has data or knows a lineage, so a new cluster would be a second one"),
-            Self::LineageVanished => f.write_str("a lineage is known but its object is not in the store: never a birth"),
-            Self::AnothersTurn(node) => write!(f, "node {node} does it"),
-            Self::FoundersMissing(who) => {
-                f.write_str("founders that have not promised yet: ")?;
-                nodes(f, who)
+            Self::LineageVanished => {
+                f.write_str("a lineage is known, and its object is not in the store: that is no reason for a birth")
             }
-            Self::ClaimNotInStore => f.write_str("the claim that others tell of is not in this node's own view of the store"),
+            Self::AnothersTurn(node) => write!(f, "it is the turn of node {node}"),
+            Self::FoundersMissing(who) => write!(f, "founders that have not promised yet: {}", list(who)),
+            Self::ClaimNotInStore => {
+                f.write_str("the claim that others tell of is not in this node's own view of the store")
+            }
             Self::StoreNotShared { node, theirs } => {
-                write!(f, "node {node} sees lineage {theirs} in its store, and we do not: the stores are not one shared place")
+                write!(f, "node {node} sees lineage {theirs} in its store, and this node does not see it in its own")
             }
-            Self::ClaimUnderWay { epoch, patience } => {
-                write!(f, "epoch {epoch} is being formed by others; without progress it is claimed anew in {} s", patience.as_secs())
-            }
+            Self::ClaimUnderWay { epoch, patience } => write!(
+                f,
+                "epoch {epoch} is being formed by others; without progress it is claimed anew in {} s",
+                patience.as_secs()
+            ),
             Self::NotProvedGone(who) => {
                 write!(f, "not proved gone: {}; start them, or say that they are lost for good", who.join(", "))
             }
-            Self::EpochHasData(node) => write!(f, "node {node} holds data of this epoch: nothing older takes its place"),
-            Self::NoArchive => f.write_str("every member is gone and the store has no archive that could be restored: a person must decide"),
+            Self::EpochHasData(node) => {
+                write!(f, "node {node} holds data of this epoch, and nothing older takes its place")
+            }
+            Self::NoArchive => f.write_str(
+                "every member is gone and the store has no verified archive to restore: a person must decide",
+            ),
             Self::LineageStands { epoch, state } => write!(f, "epoch {epoch} is {state}"),
-            Self::NewerEpochForms(epoch) => write!(f, "epoch {epoch} is being formed; our older data is kept until it is live"),
+            Self::NewerEpochForms(epoch) => {
+                write!(f, "epoch {epoch} is being formed; the older data here is kept until it is live")
+            }
             Self::NewerEpochKnown { witness, epoch, state } => {
                 write!(f, "node {witness} knows that epoch {epoch} is {state}; its copy of the lineage is on the way")
             }
             Self::StoreLags { stored, known } => {
                 write!(f, "the last look at the store showed the lineage at seq {stored}, and seq {known} is known")
             }
-            Self::ClaimsConflict(epoch) => write!(f, "two claims of epoch {epoch} met: a person must say which one is right"),
-            Self::AnswersMissing { silent, needed } => {
-                write!(f, "{needed} of the members must answer before etcd starts on old data; silent: ")?;
-                nodes(f, silent)
+            Self::ClaimsConflict(epoch) => {
+                write!(f, "two claims of epoch {epoch} met: a person must say which one is right")
             }
-            Self::DiskWentBack { witness } => {
-                write!(f, "node {witness} heard this disk further on than it is now, and no quorum could re-seed it: a person must decide")
-            }
+            Self::AnswersMissing { silent, needed } => write!(
+                f,
+                "before etcd starts on old data {needed} of the members must have answered, this one included; {}",
+                if silent.is_empty() {
+                    "nobody knows who they are".to_owned()
+                } else {
+                    format!("silent: {}", list(silent))
+                }
+            ),
+            Self::DiskWentBack { witness } => write!(
+                f,
+                "node {witness} heard this disk further on than it is now, and no quorum could re-seed it: a person must decide"
+            ),
             Self::Cloned(addr) => write!(f, "another machine, at {addr}, runs a copy of this disk"),
+            Self::Elsewhere(home) => write!(
+                f,
+                "the disk's member belongs at {home}, and this machine is another: this may be a copy, and no quorum could re-seed it; bring it home, or wipe it"
+            ),
             Self::NoInvitation => f.write_str("no member of the cluster has offered a seat yet"),
-            Self::NoSeat { members } => write!(f, "the cluster has its {members} members; this node is a spare"),
-            Self::NoQuorum => f.write_str("etcd has no quorum, or does not answer"),
+            Self::NoSeat { members } => write!(f, "all {members} seats are taken, and this node is a spare"),
+            Self::NoQuorum => {
+                f.write_str("etcd runs, and no read through it works: it has no quorum, or does not answer")
+            }
+            Self::StillLearner => {
+                f.write_str("etcd runs here as a learner, through which no read works before it has its vote")
+            }
             Self::Settling => f.write_str("etcd is starting or stopping"),
             Self::Stopping => f.write_str("this process was told to stop, and its etcd does not run any more"),
             Self::HashesDiffer => f.write_str("members that restored the same archive differ: it is not opened"),
@@ -252,9 +281,10 @@ impl fmt::Display for Reason {
             Self::QuorumAtRisk { member, present, voters } => {
                 write!(f, "a change of member {member} would leave {present} of {voters} voters: too few to commit")
             }
-            Self::RecordLags { member } => {
-                write!(f, "a change of member {member} must wait until the store is back: the record would not cover the voters")
-            }
+            Self::RecordLags { member } => write!(
+                f,
+                "a change of member {member} waits until the store is back: too many voters would not be recorded there"
+            ),
             Self::AnotherUnhealthy(member) => write!(f, "member {member} is unhealthy: one change at a time"),
             Self::CatchingUp { member, behind } => write!(f, "learner {member} lacks {behind} entries"),
             Self::LearnerNotStarted { member, node: Some(node) } => {
@@ -266,9 +296,14 @@ impl fmt::Display for Reason {
             Self::ProgressUnknown(member) => write!(f, "learner {member} has not told how far it has come"),
             Self::ListTooOld => f.write_str("the member list is older than the record it would replace"),
             Self::Backoff { message, remaining } => {
-                write!(f, "failed: {message}; again in {:.1} s", remaining.as_secs_f32())
+                write!(f, "the last try failed, and the next follows in {:.1} s: {message}", remaining.as_secs_f32())
             }
-            Self::Held(why) => write!(f, "held by an operator: {why}"),
+            Self::Held(why) => write!(f, "an operator holds it: {why}"),
         }
     }
+}
+
+fn list(nodes: &[NodeId]) -> String {
+    let texts: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }

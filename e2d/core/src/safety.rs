@@ -72,7 +72,7 @@ fn etcd_heard(world: &World, member: MemberId) -> Moment {
 #[must_use]
 pub fn is_present(world: &World, member: &Member) -> bool {
     let own = world.state.place.is_some_and(|place| place.member == member.id);
-    let told = member.node().and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
+    let told = node_of(world, member).and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
     let stopped = told.is_some_and(|word| word.etcd == EtcdWord::Stopped);
     own || (!stopped
         && world.etcd.heard.contains_key(&member.id)
@@ -106,7 +106,7 @@ pub fn prove_gone(world: &World, node: Option<NodeId>, peer_url: &str, before: O
 }
 
 /// The host part of a URL, without port and brackets.
-fn host(url: &str) -> Option<&str> {
+pub(crate) fn host(url: &str) -> Option<&str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['/', '?']).next()?;
     if let Some(v6) = rest.strip_prefix('[') {
@@ -127,7 +127,7 @@ impl World {
 /// # Errors
 /// The reason to wait: what is missing of the proof, or what a removal would endanger.
 pub fn prove_dead(world: &World, members: &[Member], dead: &Member) -> Result<Evidence<Death>, Reason> {
-    let because = match prove_gone(world, dead.node(), &dead.peer_url, recorded(world, dead.id)) {
+    let because = match prove_gone(world, node_of(world, dead), &dead.peer_url, recorded(world, dead.id)) {
         Some(proof) => proof,
         None => prove_silent(world, members, dead)?,
     };
@@ -145,6 +145,11 @@ pub fn prove_unstarted(learner: &Member, because: String) -> Option<Evidence<Dea
 #[must_use]
 pub fn prove_stalled(learner: &Member, because: String) -> Option<Evidence<Death>> {
     learner.learner.then_some(Evidence { subject: Death { member: learner.id }, because })
+}
+
+/// The disk behind a listed member: by its name, or, as long as it has not run and published one, by the record.
+fn node_of(world: &World, member: &Member) -> Option<NodeId> {
+    member.node().or_else(|| recorded(world, member.id)?.node)
 }
 
 fn recorded(world: &World, member: MemberId) -> Option<&Recorded> {
@@ -168,7 +173,7 @@ fn prove_silent(world: &World, members: &[Member], member: &Member) -> Result<St
     if etcd < bound {
         return missing(format!("etcd has been without it for {} of {} s", etcd.as_secs(), bound.as_secs()));
     }
-    let Some(node) = member.node() else {
+    let Some(node) = node_of(world, member) else {
         return missing("it does not run under e2d, so gossip knows nothing of it".to_owned());
     };
     let peer = world.peers.get(&node);
@@ -191,7 +196,7 @@ fn prove_silent(world: &World, members: &[Member], member: &Member) -> Result<St
         return missing(format!("gossip has been without it for {} of {} s", gossip.as_secs(), bound.as_secs()));
     }
     Ok(format!(
-        "silent in gossip for {} s and in etcd for {} s, more than {} s",
+        "silent in gossip for {} s and in etcd for {} s, where {} s are enough",
         gossip.as_secs(),
         etcd.as_secs(),
         bound.as_secs()

@@ -175,10 +175,15 @@ impl Word {
         }
     }
 
-    /// Whether the node may still found or join any cluster: it has never started etcd in one.
+    /// Whether the node may still found or join any cluster: it has never started etcd in one, and holds no data of
+    /// which nobody knows whose it is.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        matches!(self.phase, Phase::Empty | Phase::Founding)
+        match self.phase {
+            Phase::Empty => !self.has_data,
+            Phase::Founding => true,
+            Phase::Joining | Phase::Member | Phase::Sealed | Phase::Abandoned => false,
+        }
     }
 
     /// Whether the disk holds, or may hold, data of this epoch that it has not given up.

@@ -11,7 +11,7 @@ use e2d_gossip::State;
 use std::time::{Duration, Instant};
 use world::{World, millis, quantile};
 
-/// Agents advertise a few services: about so many bytes.
+/// What a machine that advertises a few services says: about so many bytes.
 const WORD: &str = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\
                     0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
 

@@ -1,299 +1,304 @@
-//! What each act does to the simulated world: its outcome when it begins, its effect when it is done.
+//! What each act does to the simulated world, in the steps in which a shell does it.
+//!
+//! An act on the own disk takes effect at one moment, and its process learns of it at a later one: a
+//! crash before the first leaves nothing, a crash between the two leaves what is durable and nobody
+//! knows. A change through etcd is proposed, and answered when it is committed, or never. A write to the
+//! store lands whoever still waits for the reply.
 
-use crate::gossip::Gossip;
+pub mod data;
+pub mod members;
+
+use crate::invariants;
 use crate::mutants::Mutant;
-use crate::raft::{self, Keys, Op, Seat};
-use crate::sim::{Event, Outcome, Sim};
+use crate::sim::{Event, Sim};
 use crate::store::Access;
-use e2d_core::action::{Action, Cluster, Launch};
-use e2d_core::id::{ArchiveId, BootId, Digest, MemberId, NodeId};
-use e2d_core::lineage::Source;
-use e2d_core::observe::{ArchiveSeen, DataDir, ExitCause, Process, Seen};
-use e2d_core::raftid;
+use data::Effect;
+use e2d_core::action::{Action, Kind};
+use e2d_core::id::{ArchiveId, BootId, MemberId};
+use e2d_core::observe::{ExitCause, Process, Seen};
+use e2d_core::time::Moment;
+use members::Proposal;
 use rand::{Rng, RngExt};
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// How an act goes: decided when it begins, from the world as it is then.
-pub fn outcome(sim: &mut Sim, h: usize, action: &Action) -> Outcome {
-    match action {
-        Action::Restore { source, .. } => restorable(sim, h, source),
-        Action::MarkRestored { .. } => propose(sim, h, |_| Op::Mark, false),
-        Action::AddLearner { peer_url, .. } => add(sim, h, peer_url),
-        Action::Promote { member } => promote(sim, h, *member),
-        Action::Remove(evidence) => {
-            let member = evidence.subject().member;
-            crate::invariants::evictions::check(sim, h, member);
-            propose(sim, h, |_| Op::Remove(member), true)
-        }
-        Action::Archive if sim.hosts[h].access != Access::Open => Outcome::Failed("the store did not answer".into()),
-        _ => Outcome::Ok,
+/// A request that could not be sent for this long after it was planned is not sent any more.
+const TOO_LATE: Duration = Duration::from_secs(2);
+
+/// An act under way.
+#[derive(Clone, Debug)]
+pub struct Act {
+    /// On which machine.
+    pub host: usize,
+    /// Of which process.
+    pub boot: BootId,
+    /// On which of its tracks.
+    pub track: usize,
+    /// What.
+    pub action: Action,
+    /// When it was planned.
+    pub begun: Moment,
+}
+
+/// How an act ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Done.
+    Ok,
+    /// A learner was added, with this id.
+    Added(MemberId),
+    /// An archive was taken.
+    Archived(ArchiveId),
+    /// Not done, or nobody knows; why.
+    Failed(String),
+}
+
+/// Where an act stands.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// It takes effect on the own disk, or on the own etcd.
+    Effect,
+    /// A change is proposed to etcd.
+    Propose,
+    /// It is waited for.
+    Await(Proposal),
+    /// A conditional write reaches the store.
+    Write,
+    /// The process learns how it went.
+    Done(Outcome),
+}
+
+/// The next step of an act.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The act.
+    pub act: Act,
+    /// The step.
+    pub stage: Stage,
+}
+
+impl Step {
+    /// Whether it happens even if nobody is there any more.
+    #[must_use]
+    pub fn is_on_its_way(&self) -> bool {
+        matches!(self.stage, Stage::Write)
     }
 }
 
-/// The effect of an act that is done.
-pub fn apply(sim: &mut Sim, h: usize, action: &Action, outcome: &Outcome) {
-    let now = sim.queue.now();
-    let failed = matches!(outcome, Outcome::Failed(_));
-    match action {
-        Action::Identify(identity) => {
-            let host = &mut sim.hosts[h];
-            host.volume.identity = Some(identity.clone());
-            host.volume.state = e2d_core::memory::State::default();
-            host.volume.recall.members.clear();
-            let boot = BootId(sim.rng.next_u64());
-            let seeds = sim.hosts.iter().map(|host| host.addr).collect();
-            let addr = sim.hosts[h].addr;
-            if let Some(process) = &mut sim.hosts[h].process {
-                process.world.identified(identity.clone());
-                process.world.me.boot = boot;
-                process.gossip = Gossip::new(now, identity.node, boot, addr, seeds);
-                process.told.clear();
-                process.heard.clear();
-                let old = std::mem::replace(&mut process.boot, boot);
-                rename_process(sim, h, old, boot);
+/// An act begins.
+pub fn begin(sim: &mut Sim, h: usize, track: usize, action: Action) {
+    sim.note(|| format!("host{h} {action}"));
+    sim.ledger.acts += 1;
+    sim.mix(&[h as u8, action.kind() as u8]);
+    invariants::held::begins(sim, h, &action);
+    if action.kind() == Kind::Start {
+        invariants::no_amnesia::decides(sim, h);
+    }
+    let delay = match &action {
+        Action::Identify(_) | Action::Remember(_) | Action::Recall(_) => sim.millis(1, 8),
+        Action::Interview { .. } => Duration::from_millis(1),
+        Action::Restore { .. } => sim.millis(300, 4000),
+        Action::Archive => sim.millis(200, 2500),
+        Action::WriteLineage { .. } if sim.hosts[h].access == Access::Slow => sim.millis(1_000, 8_000),
+        Action::Start(_) | Action::Stop { .. } => sim.millis(50, 400),
+        _ => sim.millis(5, 60),
+    };
+    let stage = match action.kind() {
+        Kind::WriteLineage => Stage::Write,
+        Kind::MarkRestored | Kind::AddLearner | Kind::Promote | Kind::Remove => Stage::Propose,
+        _ => Stage::Effect,
+    };
+    if action.kind() == Kind::Restore && std::mem::take(&mut sim.hosts[h].tears) {
+        sim.queue.after(delay / 2, Event::Fault(crate::faults::Fault::TornRestore(h)));
+    }
+    let Some(boot) = sim.hosts[h].process.as_ref().map(|process| process.boot) else { return };
+    if sim.setup.mutant == Some(Mutant::LateEviction) {
+        crate::mutants::bends::note_target(sim, h, &action);
+    }
+    let act = Act { host: h, boot, track, action, begun: sim.queue.now() };
+    let delay = sim.setup.mutant.map_or(delay, |mutant| mutant.delay(&act.action, delay));
+    then(sim, delay, act, stage);
+}
+
+fn then(sim: &mut Sim, delay: Duration, act: Act, stage: Stage) {
+    sim.queue.after(delay, Event::Act(Box::new(Step { act, stage })));
+}
+
+/// The next step of an act happens.
+pub fn go_on(sim: &mut Sim, step: Step) {
+    let Step { act, stage } = step;
+    match stage {
+        Stage::Effect => {
+            let outcome = effect(sim, &act);
+            let delay = sim.millis(0, 12);
+            let delay = sim.setup.mutant.map_or(delay, |mutant| mutant.aftermath(&act.action, delay));
+            then(sim, delay, act, Stage::Done(outcome));
+        }
+        Stage::Propose => propose(sim, act),
+        Stage::Await(proposal) => match members::settled(sim, &proposal, &act.action) {
+            None => then(sim, Duration::from_millis(50), act, Stage::Await(proposal)),
+            Some(outcome) => {
+                let lost = sim.rng.random_bool(0.02);
+                let outcome = if lost { Outcome::Failed("the reply was lost".into()) } else { outcome };
+                then(sim, Duration::ZERO, act, Stage::Done(outcome));
             }
+        },
+        Stage::Write => {
+            let outcome = land(sim, &act);
+            let delay = sim.millis(2, 30);
+            then(sim, delay, act, Stage::Done(outcome));
+        }
+        Stage::Done(outcome) => done(sim, act, outcome),
+    }
+}
+
+fn propose(sim: &mut Sim, act: Act) {
+    // A frozen machine must not carry out what was right before it froze.
+    let is_late = sim.queue.now().since(act.begun) > TOO_LATE && sim.setup.mutant != Some(Mutant::LateEviction);
+    let proposed =
+        if is_late { Err("too late to be sent".to_owned()) } else { members::propose(sim, act.host, &act.action) };
+    match proposed {
+        Ok(proposal) => then(sim, Duration::from_millis(20), act, Stage::Await(proposal)),
+        Err(why) => then(sim, Duration::from_millis(5), act, Stage::Done(Outcome::Failed(why))),
+    }
+}
+
+/// What is durable from now on, or runs from now on.
+fn effect(sim: &mut Sim, act: &Act) -> Outcome {
+    let h = act.host;
+    match &act.action {
+        Action::Identify(identity) => {
+            let volume = &mut sim.hosts[h].volume;
+            volume.identity = Some(identity.clone());
+            volume.state = e2d_core::memory::State::default();
+            volume.recall.members.clear();
         }
         Action::Remember(state) => {
+            invariants::below_quorum::notes(sim, h, state);
+            if sim.setup.mutant == Some(Mutant::RestartRestores) {
+                crate::mutants::bends::delete_first(sim, h, state);
+            }
             sim.hosts[h].volume.state = (**state).clone();
-            if let Some(process) = &mut sim.hosts[h].process {
-                process.world.remembered((**state).clone());
-            }
         }
-        Action::Recall(recall) => {
-            sim.hosts[h].volume.recall = (**recall).clone();
-            if let Some(process) = &mut sim.hosts[h].process {
-                process.world.recalled((**recall).clone());
-            }
-        }
-        Action::Interview { start } => {
-            if let Some(process) = &mut sim.hosts[h].process {
-                process.world.interviewing(*start);
-            }
-        }
-        Action::Restore { source, launch } if !failed => restore(sim, h, source, launch),
-        Action::Restore { launch, .. } if sim.setup.mutant == Some(Mutant::FailedRestoreStartsEmpty) => {
-            let empty = fresh(sim, launch, Keys::default());
-            sim.hosts[h].volume.data = Some(empty);
-        }
-        Action::Start(launch) => start(sim, h, launch),
-        Action::Stop { .. } => {
-            sim.hosts[h].etcd = None;
-            sim.hosts[h].exit = None;
-            if let Some(process) = &mut sim.hosts[h].process {
-                process.world.exited(Process::Exited { cause: ExitCause::Stopped, at: now });
-            }
+        Action::Recall(recall) => sim.hosts[h].volume.recall = (**recall).clone(),
+        Action::Restore { source, launch } => return Effect::restore(sim, h, source, launch),
+        Action::Start(launch) => Effect::start(sim, h, launch),
+        Action::Stop { why } => {
+            invariants::below_quorum::stops(sim, h, why);
+            sim.end_etcd(h, ExitCause::Stopped);
         }
         Action::Quarantine(_) => {
             let volume = &mut sim.hosts[h].volume;
-            volume.quarantine.extend(volume.data.take());
+            volume.quarantine.extend(volume.data.take().map(|data| *data));
             (volume.damaged, volume.set_back) = (false, false);
         }
-        Action::AddLearner { node, .. } => {
-            if let (Outcome::Added(member), Some(process)) = (outcome, &mut sim.hosts[h].process) {
-                process.world.sponsored.insert(*member, (*node, now));
-            }
-        }
-        Action::Archive if !failed => archive(sim, h),
-        Action::Refuse { why } => {
-            sim.hosts[h].refused = Some(why.to_string());
-            sim.kill_e2d(h);
-        }
+        Action::Archive => return Effect::archive(sim, h),
         _ => {}
-    }
-    let data = sim.hosts[h].volume.inspect();
-    if let Some(process) = &mut sim.hosts[h].process {
-        process.world.see_data(data);
-    }
-}
-
-/// A process that took a new identity goes on under a new boot: its clockwork follows.
-fn rename_process(sim: &mut Sim, h: usize, _old: BootId, boot: BootId) {
-    sim.queue.after(std::time::Duration::ZERO, Event::Gossip(h, boot));
-    sim.queue.after(std::time::Duration::ZERO, Event::Observe(h, boot));
-    let count = sim.hosts[h].process.as_mut().map_or(0, |process| {
-        process.looks += 1;
-        process.planned = false;
-        process.busy = [false; 2];
-        process.looks
-    });
-    sim.queue.after(std::time::Duration::ZERO, Event::Look(h, boot, count));
-}
-
-/// A digest of a keyspace, as `HashKV` gives it.
-#[must_use]
-pub fn hash(keys: &Keys) -> u32 {
-    let digest = Digest::of(format!("{keys:?}").as_bytes());
-    u32::from_be_bytes([digest.0[0], digest.0[1], digest.0[2], digest.0[3]])
-}
-
-fn fresh(sim: &mut Sim, launch: &Launch, keys: Keys) -> raft::Disk {
-    sim.ledger.serials += 1;
-    let seat = |(name, url): &(String, String)| {
-        let id = raftid::founder(&[url], &launch.token);
-        (id, Seat { name: name.clone(), peer_url: url.clone(), voter: true })
-    };
-    let seats: BTreeMap<MemberId, Seat> = match launch.cluster {
-        Cluster::New => launch.members.iter().map(seat).collect(),
-        Cluster::Existing => BTreeMap::new(),
-    };
-    raft::Disk::new(launch.place.cluster, launch.place.member, seats, keys, sim.ledger.serials)
-}
-
-fn start(sim: &mut Sim, h: usize, launch: &Launch) {
-    let now = sim.queue.now();
-    if sim.hosts[h].volume.data.is_none() {
-        let revision = e2d_core::id::Revision(1);
-        let data = fresh(sim, launch, Keys { revision, ..Keys::default() });
-        sim.hosts[h].volume.data = Some(data);
-    }
-    crate::invariants::no_amnesia::started(sim, h);
-    let gate = if sim.setup.mutant == Some(Mutant::NoGate) { e2d_core::observe::Gate::Open } else { launch.gate };
-    sim.start_etcd(h, launch.name.clone(), gate);
-    if let Some(process) = &mut sim.hosts[h].process {
-        process.world.started(Process::Running { gate: launch.gate, since: now });
-    }
-}
-
-fn restorable(sim: &mut Sim, h: usize, source: &Source) -> Outcome {
-    if sim.hosts[h].access != Access::Open {
-        return Outcome::Failed("the store did not answer".into());
-    }
-    if !sim.store.archives.contains_key(&source.archive) {
-        return Outcome::Failed("no such archive".into());
     }
     Outcome::Ok
 }
 
-fn restore(sim: &mut Sim, h: usize, source: &Source, launch: &Launch) {
-    let newest = sim.store.archives.values().map(|(seen, _)| *seen).max_by_key(|seen| (seen.epoch, seen.revision));
-    let archive = match (sim.setup.mutant, newest) {
-        (Some(Mutant::NewestArchiveEach), Some(newest)) => newest.id,
-        _ => source.archive,
+/// A conditional write reaches the store.
+fn land(sim: &mut Sim, act: &Act) -> Outcome {
+    let h = act.host;
+    let Action::WriteLineage { replaces, lineage } = &act.action else { return Outcome::Ok };
+    let (now, mutant) = (sim.queue.now(), sim.setup.mutant);
+    let lineage = mutant.map_or_else(|| (**lineage).clone(), |mutant| mutant.claim(sim, h, lineage));
+    if !sim.hosts[h].access.answers() {
+        // The request may still be on its way.
+        if sim.hosts[h].lossy && sim.rng.random_bool(0.5) {
+            let late = sim.millis(500, 20_000);
+            then(sim, late, Act { boot: BootId(0), ..act.clone() }, Stage::Write);
+        }
+        return timed_out(sim, "the store did not answer");
+    }
+    let store = sim.hosts[h].store;
+    let written = if mutant == Some(Mutant::UnconditionalWrite) {
+        sim.stores[store].put(&lineage, now);
+        Ok(())
+    } else {
+        sim.stores[store].swap(replaces.as_ref(), &lineage, now)
     };
-    let Some((_, keys)) = sim.store.archives.get(&archive) else { return };
-    let mut keys = keys.clone();
-    if sim.setup.mutant != Some(Mutant::NoBump) {
-        keys.revision.0 += source.bump.cast_signed();
+    if written.is_ok() {
+        sim.note(|| format!("store: epoch {} {:?} seq {}", lineage.epoch, lineage.state, lineage.seq));
+        crate::ledger::written(sim, &lineage);
     }
-    keys.marked = false;
-    let mut launch = launch.clone();
-    if sim.setup.mutant == Some(Mutant::ConstantToken) {
-        launch.token = "etcd-cluster".into();
+    if sim.hosts[h].lossy {
+        return timed_out(sim, "the reply was lost");
     }
-    let data = fresh(sim, &launch, keys);
-    (sim.hosts[h].volume.data, sim.hosts[h].volume.damaged) = (Some(data), false);
+    written.map_or_else(|_| Outcome::Failed("somebody else wrote first".into()), |()| Outcome::Ok)
 }
 
-/// Appends to the leader's log, if this host's etcd leads and has a quorum.
-fn propose(sim: &mut Sim, h: usize, op: impl FnOnce(&raft::Disk) -> Op, change: bool) -> Outcome {
-    let Some(leader) = sim.leader_for(h) else { return Outcome::Failed("no leader".into()) };
-    let Some(disk) = &mut sim.hosts[leader].volume.data else { return Outcome::Failed("no data".into()) };
-    let is_change = |op: &Op| !matches!(op, Op::Lead | Op::Put(_) | Op::Mark | Op::Publish(..));
-    let pending = disk.log[disk.applied.index.min(disk.log.len())..].iter().any(|entry| is_change(&entry.op));
-    if change && pending {
-        return Outcome::Failed("another change is pending".into());
-    }
-    let op = op(disk);
-    let term = disk.term;
-    disk.log.push(raft::Entry { term, op });
-    if sim.rng.random_bool(0.02) { Outcome::Failed("the reply was lost".into()) } else { Outcome::Ok }
+fn timed_out(sim: &Sim, why: &str) -> Outcome {
+    if sim.setup.mutant == Some(Mutant::TimeoutIsSuccess) { Outcome::Ok } else { Outcome::Failed(why.into()) }
 }
 
-/// etcd's own checks of an addition: everybody connected, one learner, no URL twice.
-fn add(sim: &mut Sim, h: usize, peer_url: &str) -> Outcome {
-    let Some(leader) = sim.leader_for(h) else { return Outcome::Failed("no leader".into()) };
-    let tick = sim.tick;
-    let (Some(etcd), Some(disk)) = (&sim.hosts[leader].etcd, &sim.hosts[leader].volume.data) else {
-        return Outcome::Failed("no leader".into());
-    };
-    let seats = &disk.applied.seats;
-    let connected = |id: &MemberId| {
-        *id == disk.member || etcd.server.heard.get(id).is_some_and(|heard| tick.saturating_sub(*heard) < 20)
-    };
-    if !seats.iter().filter(|(_, seat)| seat.voter).all(|(id, _)| connected(id)) {
-        return Outcome::Failed("unhealthy cluster".into());
+/// The process learns how its act went.
+fn done(sim: &mut Sim, act: Act, outcome: Outcome) {
+    let Act { host: h, track, action, .. } = act;
+    let kind = action.kind();
+    if let Outcome::Failed(why) = &outcome {
+        sim.note(|| format!("host{h} failed: {kind:?}: {why}"));
     }
-    if seats.values().any(|seat| !seat.voter) {
-        return Outcome::Failed("too many learners".into());
+    let fresh = BootId(sim.rng.next_u64().max(1));
+    let data = sim.hosts[h].volume.inspect();
+    let gate = sim.hosts[h].etcd.as_ref().map(|etcd| etcd.gate);
+    let Some(process) = &mut sim.hosts[h].process else { return };
+    process.busy[track] = false;
+    let world = &mut process.world;
+    let now = world.now;
+    match (action, &outcome) {
+        (Action::Identify(identity), _) => {
+            world.identified(identity);
+            world.see_data(data);
+            // Another node, so another process to whom nobody has spoken yet.
+            (world.me.boot, process.boot) = (fresh, fresh);
+            process.busy = [false; 2];
+            sim.join_gossip(h);
+            sim.wind_up(h);
+            return;
+        }
+        (Action::Remember(state), _) => world.remembered(*state),
+        (Action::Recall(recall), _) => world.recalled(*recall),
+        (Action::Interview { start }, _) => world.interviewing(start),
+        (Action::Start(launch), _) => {
+            world.started(Process::Running { gate: gate.unwrap_or(launch.gate), since: now });
+        }
+        (Action::Stop { .. }, _) => world.exited(Process::Exited { cause: ExitCause::Stopped, at: now }),
+        (Action::AddLearner { node, .. }, Outcome::Added(member)) => {
+            world.sponsored.insert(*member, (node, now));
+        }
+        (Action::Archive, Outcome::Archived(id)) => {
+            let id = *id;
+            let store = sim.hosts[h].store;
+            sim.stores[store].verified(id);
+            if sim.setup.mutant == Some(Mutant::PointerFirst) {
+                crate::mutants::bends::write_rest(sim, store, id);
+            }
+            let revision = sim.stores[store].archive(id).map(|archive| archive.seen.revision);
+            if let Some(process) = &mut sim.hosts[h].process {
+                process.world.archived = revision.map(|value| Seen { value, at: now });
+            }
+        }
+        (Action::WriteLineage { lineage, .. }, Outcome::Ok) => process.memo.wrote(&lineage),
+        (Action::Refuse { why }, _) => {
+            sim.hosts[h].refused = Some(why.to_string());
+            return sim.kill_e2d(h);
+        }
+        _ => {}
     }
-    if seats.values().any(|seat| seat.peer_url == peer_url) {
-        return Outcome::Failed("peer URL already exists".into());
+    let Some(process) = &mut sim.hosts[h].process else { return };
+    process.world.see_data(data);
+    match outcome {
+        Outcome::Failed(why) => process.world.failed(kind, why),
+        _ => process.world.succeeded(kind),
     }
-    let id = MemberId(sim.rng.next_u64());
-    let url = peer_url.to_owned();
-    let voter = sim.setup.mutant == Some(Mutant::JoinAsVoter);
-    let op = move |_: &raft::Disk| if voter { Op::AddVoter(id, url) } else { Op::AddLearner(id, url) };
-    match propose(sim, h, op, true) {
-        Outcome::Ok => Outcome::Added(id),
-        other => other,
+    if matches!(kind, Kind::WriteLineage | Kind::Archive) {
+        process.looks += 1;
+        let (boot, count) = (process.boot, process.looks);
+        sim.queue.after(Duration::ZERO, Event::Look(h, boot, count));
     }
-}
-
-fn promote(sim: &mut Sim, h: usize, member: MemberId) -> Outcome {
-    let Some(leader) = sim.leader_for(h) else { return Outcome::Failed("no leader".into()) };
-    let behind = sim.hosts[leader].etcd.as_ref().is_none_or(|etcd| {
-        let matched = etcd.server.matched.get(&member).copied().unwrap_or(0);
-        let own = sim.hosts[leader].volume.data.as_ref().map_or(0, |disk| disk.log.len());
-        matched * 10 < own * 9
-    });
-    if behind {
-        return Outcome::Failed("learner not ready".into());
+    if kind == Kind::Interview {
+        sim.ask(h);
     }
-    propose(sim, h, |_| Op::Promote(member), true)
-}
-
-/// A member publishes its name through the log when it first runs, or runs under another name.
-pub fn publish_name(sim: &mut Sim, h: usize) {
-    let host = &sim.hosts[h];
-    let (Some(etcd), Some(disk)) = (&host.etcd, &host.volume.data) else { return };
-    let Some(seat) = disk.applied.seats.get(&disk.member) else { return };
-    if seat.name == etcd.server.name {
-        return;
-    }
-    let (id, name) = (disk.member, etcd.server.name.clone());
-    let Some(leader) = sim.leader_for(h) else { return };
-    let Some(disk) = &mut sim.hosts[leader].volume.data else { return };
-    let known = disk.applied.seats.contains_key(&id);
-    let op = Op::Publish(id, name);
-    if known && !disk.log.iter().rev().take(20).any(|entry| entry.op == op) {
-        let term = disk.term;
-        disk.log.push(raft::Entry { term, op });
-    }
-}
-
-/// Takes what a linearizable read sees into the store.
-fn archive(sim: &mut Sim, h: usize) {
-    let Some(keys) = sim.serving(h).map(|applied| applied.keys.clone()) else { return };
-    let Some(process) = &sim.hosts[h].process else { return };
-    let (Some(place), Some(node)) = (process.world.state.place, process.world.node()) else { return };
-    let term = sim.hosts[h].volume.data.as_ref().map_or(0, |disk| disk.term);
-    let seen = ArchiveSeen {
-        id: ArchiveId(Digest([0; 32])),
-        epoch: place.epoch,
-        revision: keys.revision,
-        term,
-        // What this very disk holds: a follower may lag behind the read.
-        index: sim.hosts[h].volume.data.as_ref().map_or(0, |disk| disk.applied.index as u64),
-        node,
-        verified: true,
-    };
-    crate::invariants::fenced::archived(sim, place.epoch, place.claim);
-    let revision = keys.revision;
-    sim.store.keep(seen, keys);
-    let at = sim.queue.now();
-    if let Some(process) = &mut sim.hosts[h].process {
-        process.world.archived = Some(Seen { value: revision, at });
-    }
-}
-
-/// The node behind a host's disk.
-#[must_use]
-pub fn node(sim: &Sim, h: usize) -> Option<NodeId> {
-    sim.hosts[h].volume.identity.as_ref().map(|identity| identity.node)
-}
-
-/// Whether a host's disk holds readable data.
-#[must_use]
-pub fn has_data(sim: &Sim, h: usize) -> bool {
-    matches!(sim.hosts[h].volume.inspect(), DataDir::Member(_))
+    sim.plan_soon(h);
 }

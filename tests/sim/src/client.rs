@@ -5,11 +5,10 @@ use crate::raft::{Entry, Op};
 use crate::sim::{Event, Sim};
 use e2d_core::observe::Gate;
 use rand::RngExt;
-use std::time::Duration;
 
 /// Writes once, through a random member.
 pub fn write(sim: &mut Sim) {
-    let pause = Duration::from_millis(sim.rng.random_range(100..600));
+    let pause = sim.millis(100, 600);
     sim.queue.after(pause, Event::Client);
     let h = sim.rng.random_range(0..sim.hosts.len());
     let open = sim.hosts[h].runs() && sim.hosts[h].etcd.as_ref().is_some_and(|etcd| etcd.gate == Gate::Open);
@@ -37,10 +36,8 @@ pub fn acknowledge(sim: &mut Sim) {
             continue;
         }
         if disk.applied.index >= write.index {
-            let revision = disk.applied.keys.revision;
             sim.ledger.acked.entry(write.cluster).or_default().insert(write.write);
             sim.ledger.acks += 1;
-            sim.ledger.revision = sim.ledger.revision.max(revision);
         } else {
             sim.ledger.pending.push(write);
         }

@@ -1,198 +1,96 @@
-//! Gossip inside the simulation.
+//! One process's gossip: the engine that ships, and what of it was passed on already.
 
-use e2d_core::id::{BootId, NodeId};
+use e2d_core::id::{BootId, LineageId, NodeId, Nonce};
 use e2d_core::time::Moment;
+use e2d_core::word::Word;
+use e2d_gossip::{Engine, Event, Input, Keyring, Peer, PeerStatus, Send, Settings, SettingsError, State, Timing};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-/// What a node knows of another.
-#[derive(Clone, Debug)]
-pub struct PeerView {
-    /// The disk.
-    pub node: NodeId,
-    /// The run of its process.
-    pub boot: BootId,
-    /// Where it is reached.
-    pub addr: SocketAddr,
-    /// Whether it is held alive.
-    pub alive: bool,
-    /// When a packet of its own last came.
-    pub heard_at: Moment,
-}
+/// The topic of a node's word.
+pub const WORD: u8 = 1;
+/// The topic of its lineage copy.
+pub const COPY: u8 = 2;
 
-/// What comes out of the engine.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A node told something about itself.
-    Item {
-        /// Who.
-        node: NodeId,
-        /// About what.
-        topic: u8,
-        /// What.
-        body: Vec<u8>,
-    },
-    /// A node asks.
-    Question {
-        /// Where to answer.
-        from: SocketAddr,
-        /// Which question.
-        id: u64,
-        /// What.
-        body: Vec<u8>,
-    },
-    /// A node answers.
-    Answer {
-        /// Who.
-        node: NodeId,
-        /// What.
-        body: Vec<u8>,
-    },
-}
-
-/// What the engine wants done.
-#[derive(Default, Debug)]
+/// What has to be done after an input.
 pub struct Output {
     /// Packets to send.
-    pub sends: Vec<(SocketAddr, Packet)>,
+    pub sends: Vec<Send>,
     /// What happened.
     pub events: Vec<Event>,
-    /// When to tick.
+    /// When to tick, by the process's clock, if that is news.
     pub wake: Option<Moment>,
 }
 
-/// A packet.
-#[derive(Clone, Debug)]
-pub struct Packet {
-    node: NodeId,
-    boot: BootId,
-    addr: SocketAddr,
-    count: u64,
-    body: Body,
-}
-
-#[derive(Clone, Debug)]
-enum Body {
-    Items(Vec<(u8, Vec<u8>)>),
-    Question(u64, Vec<u8>),
-    Answer(Vec<u8>),
-}
-
-/// The engine of one process.
+/// The gossip of a process.
 pub struct Gossip {
-    node: NodeId,
-    boot: BootId,
-    addr: SocketAddr,
-    seeds: Vec<SocketAddr>,
-    items: BTreeMap<u8, Vec<u8>>,
-    peers: BTreeMap<NodeId, PeerView>,
-    counts: BTreeMap<NodeId, (BootId, u64)>,
-    count: u64,
-    now: Moment,
-    next: Moment,
+    engine: Engine,
+    wake: Option<Moment>,
+    heard: BTreeMap<(NodeId, u8), (BootId, u64)>,
+    /// The word that is told.
+    pub word: Option<Word>,
+    /// Which lineage copy is told.
+    pub copy: Option<(LineageId, u64, Nonce)>,
 }
-
-const PERIOD: Duration = Duration::from_millis(400);
-const DEAD: Duration = Duration::from_secs(3);
 
 impl Gossip {
-    /// The gossip of a process that has just started.
+    /// The gossip of a process that has just learned who it is.
+    ///
+    /// # Errors
+    /// The engine's own; see there.
+    pub fn new(me: Peer, keys: Keyring, now: Moment, seed: u64) -> Result<Self, SettingsError> {
+        let settings = Settings { node: me.node, boot: me.boot, addr: me.addr, keys, timing: Timing::default() };
+        let engine = Engine::new(settings, now, seed)?;
+        Ok(Self { engine, wake: None, heard: BTreeMap::new(), word: None, copy: None })
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Moment, input: Input) -> Output {
+        let out = self.engine.handle(now, input);
+        let wake = out.wake_at.filter(|at| self.wake.is_none_or(|due| *at < due));
+        self.wake = wake.or(self.wake);
+        Output { sends: out.sends, events: out.events, wake }
+    }
+
+    /// Whether a tick that was asked for is still due; it is not due again.
+    pub fn is_due(&mut self, now: Moment) -> bool {
+        let due = self.wake.is_some_and(|wake| wake <= now);
+        if due {
+            self.wake = None;
+        }
+        due
+    }
+
+    /// The other nodes, by node: of two machines with one node id the one heard last.
     #[must_use]
-    pub fn new(now: Moment, node: NodeId, boot: BootId, addr: SocketAddr, seeds: Vec<SocketAddr>) -> Self {
-        Self {
-            node,
-            boot,
-            addr,
-            seeds,
-            items: BTreeMap::new(),
-            peers: BTreeMap::new(),
-            counts: BTreeMap::new(),
-            count: 0,
-            now,
-            next: now,
-        }
-    }
-
-    fn packet(&mut self, body: Body) -> Packet {
-        self.count += 1;
-        Packet { node: self.node, boot: self.boot, addr: self.addr, count: self.count, body }
-    }
-
-    fn spread(&mut self, out: &mut Output) {
-        let items = self.items.iter().map(|(topic, body)| (*topic, body.clone())).collect();
-        let packet = self.packet(Body::Items(items));
-        out.sends.extend(self.seeds.iter().filter(|seed| **seed != self.addr).map(|seed| (*seed, packet.clone())));
-    }
-
-    /// Time passes.
-    pub fn tick(&mut self, now: Moment) -> Output {
-        self.now = now;
-        let mut out = Output::default();
-        if now >= self.next {
-            self.next = now + PERIOD;
-            self.spread(&mut out);
-        }
-        for peer in self.peers.values_mut() {
-            peer.alive = now.since(peer.heard_at) <= DEAD;
-        }
-        out.wake = Some(self.next);
-        out
-    }
-
-    /// Tells something about this node.
-    pub fn publish(&mut self, now: Moment, topic: u8, body: Vec<u8>) -> Output {
-        self.now = now;
-        let mut out = Output::default();
-        self.items.insert(topic, body);
-        self.spread(&mut out);
-        out
-    }
-
-    /// Puts a question to an address.
-    pub fn ask(&mut self, now: Moment, to: SocketAddr, id: u64, body: Vec<u8>) -> Output {
-        self.now = now;
-        let packet = self.packet(Body::Question(id, body));
-        Output { sends: vec![(to, packet)], ..Output::default() }
-    }
-
-    /// Answers one.
-    pub fn answer(&mut self, now: Moment, to: SocketAddr, body: Vec<u8>) -> Output {
-        self.now = now;
-        let packet = self.packet(Body::Answer(body));
-        Output { sends: vec![(to, packet)], ..Output::default() }
-    }
-
-    /// A packet came.
-    pub fn receive(&mut self, now: Moment, packet: Packet) -> Output {
-        self.now = now;
-        let mut out = Output::default();
-        if packet.node == self.node {
-            return out;
-        }
-        let view = PeerView { node: packet.node, boot: packet.boot, addr: packet.addr, alive: true, heard_at: now };
-        let last = self.counts.get(&packet.node).copied();
-        let fresh = last.is_none_or(|(boot, count)| boot != packet.boot || packet.count > count);
-        if fresh {
-            self.counts.insert(packet.node, (packet.boot, packet.count));
-            self.peers.retain(|node, peer| *node == packet.node || peer.addr != packet.addr);
-            self.peers.insert(packet.node, view);
-        }
-        match packet.body {
-            Body::Items(items) if fresh => {
-                let node = packet.node;
-                out.events.extend(items.into_iter().map(|(topic, body)| Event::Item { node, topic, body }));
+    pub fn peers(&self) -> BTreeMap<NodeId, PeerStatus> {
+        let me = self.engine.me().node;
+        let rank = |status: &PeerStatus| (status.state != State::Down, status.last_heard);
+        let mut peers: BTreeMap<NodeId, PeerStatus> = BTreeMap::new();
+        for status in self.engine.peers().filter(|status| status.peer.node != me) {
+            let known = peers.entry(status.peer.node).or_insert(status);
+            if rank(&status) > rank(known) {
+                *known = status;
             }
-            Body::Items(_) => {}
-            Body::Question(id, body) => out.events.push(Event::Question { from: packet.addr, id, body }),
-            Body::Answer(body) => out.events.push(Event::Answer { node: packet.node, body }),
         }
-        out
+        peers
     }
 
-    /// The other nodes.
+    /// What a process said on a topic, if it was not asked for before.
+    pub fn news(&mut self, peer: Peer, topic: u8) -> Option<bytes::Bytes> {
+        let item = self.engine.item(peer.node, topic).filter(|item| item.boot == peer.boot)?;
+        let version = (item.boot, item.counter);
+        let known = self.heard.insert((peer.node, topic), version);
+        (known != Some(version)).then_some(item.body)
+    }
+
+    /// A node that is no peer any more is to be heard anew if it returns.
+    pub fn forget(&mut self, node: NodeId) {
+        self.heard.retain(|(origin, _), _| *origin != node);
+    }
+
+    /// How often a peer was held for dead that was not.
     #[must_use]
-    pub fn peers(&self) -> Vec<PeerView> {
-        self.peers.values().cloned().collect()
+    pub fn false_suspicions(&self) -> u64 {
+        self.engine.counters().false_suspicions
     }
 }

@@ -1,10 +1,12 @@
 //! What really happened, as no node knows it: the ground that the invariants stand on.
 
-use crate::raft::Write;
+use crate::raft::{Disk, Write};
+use crate::setup::Begin;
 use crate::sim::Sim;
 use e2d_core::id::{ClusterId, Epoch, MemberId, Nonce, Revision};
-use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
+use e2d_core::lineage::{Lineage, LineageState, Source};
 use e2d_core::memory::Phase;
+use e2d_core::time::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A write on its way to a majority.
@@ -22,6 +24,16 @@ pub struct Pending {
     pub index: usize,
 }
 
+/// When a member last exchanged heartbeats with a leader that had a quorum, and when it last did not
+/// although there was one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Presence {
+    /// It did.
+    pub heard: Moment,
+    /// It did not.
+    pub missed: Moment,
+}
+
 /// The ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -33,19 +45,31 @@ pub struct Ledger {
     pub acked: BTreeMap<ClusterId, BTreeSet<Write>>,
     /// How many were acknowledged in all.
     pub acks: u64,
+    /// The clusters that lost acknowledged writes to a fault which nobody could know of.
+    pub forgiven: BTreeSet<ClusterId>,
     /// The highest revision that a client can have seen.
     pub revision: Revision,
     /// Counts the makings of data directories.
     pub serials: u64,
     /// Which making first ran under a raft id, and how long its log was when it last ran.
     pub speakers: BTreeMap<MemberId, (u64, usize)>,
-    /// Whether any epoch was ever live.
-    pub ever_live: bool,
-    /// The claims that went live.
-    pub live: BTreeMap<Epoch, Nonce>,
-    /// The cluster that serves clients now.
-    pub serving: Option<ClusterId>,
-    /// When it was last checked.
+    /// When each member was last present.
+    pub presence: BTreeMap<MemberId, Presence>,
+    /// The clusters of the epochs that went live.
+    pub live: BTreeMap<Epoch, ClusterId>,
+    /// What each claimed cluster restores.
+    pub sources: BTreeMap<ClusterId, Option<Source>>,
+    /// The claims that were ever written.
+    pub claims: BTreeSet<Nonce>,
+    /// The cluster that was there before e2d.
+    pub plain: Option<ClusterId>,
+    /// The clusters that served clients, in order.
+    pub served: Vec<ClusterId>,
+    /// Where a member listened that a bug is about to remove.
+    pub urls: BTreeMap<MemberId, String>,
+    /// How many machines are to leave for good.
+    pub leaving: usize,
+    /// The heartbeat at which the invariants were last checked.
     pub checked: u64,
     /// How many acts were begun.
     pub acts: u64,
@@ -57,39 +81,68 @@ pub struct Ledger {
 
 /// The lineage object was written.
 pub fn written(sim: &mut Sim, lineage: &Lineage) {
-    let birth = lineage.claim.kind == ClaimKind::Birth;
-    if lineage.state == LineageState::Forming && birth && sim.ledger.ever_live {
-        sim.breach("S2", "an empty cluster was claimed although one had lived");
-    }
-    if lineage.state != LineageState::Live || sim.ledger.live.contains_key(&lineage.epoch) {
+    crate::invariants::never_empty::written(sim, lineage);
+    crate::invariants::fenced::written(sim, lineage);
+    crate::invariants::newest_wins::written(sim, lineage);
+    let cluster = lineage.cluster_id();
+    sim.ledger.claims.insert(lineage.claim.nonce);
+    sim.ledger.sources.insert(cluster, lineage.claim.source);
+    if lineage.state != LineageState::Live || sim.ledger.live.get(&lineage.epoch) == Some(&cluster) {
         return;
     }
-    sim.ledger.live.insert(lineage.epoch, lineage.claim.nonce);
-    sim.ledger.ever_live = true;
-    crate::invariants::newest_wins::epoch_began(sim, lineage);
+    sim.ledger.live.insert(lineage.epoch, cluster);
     if let Some(source) = lineage.claim.source {
         sim.ledger.restores += 1;
-        let keys = sim.store.archives.get(&source.archive).map(|(_, keys)| keys.writes.clone());
-        sim.ledger.acked.insert(lineage.cluster_id(), keys.unwrap_or_default());
+        let store = sim.stores.iter().find_map(|store| store.archive(source.archive));
+        let writes = store.map(|archive| archive.whole.writes.clone());
+        sim.ledger.acked.insert(cluster, writes.unwrap_or_default());
     }
+}
+
+/// Notes who is present. Once a heartbeat.
+pub fn note_presence(sim: &mut Sim) {
+    let now = sim.queue.now();
+    for host in &sim.hosts {
+        let Some(etcd) = host.etcd.as_ref().filter(|etcd| host.runs() && etcd.server.has_quorum()) else { continue };
+        let Some(disk) = &host.volume.data else { continue };
+        for id in disk.applied.seats.keys() {
+            let presence = sim.ledger.presence.entry(*id).or_insert(Presence { heard: now, missed: now });
+            if etcd.server.matched.contains_key(id) {
+                presence.heard = now;
+            } else {
+                presence.missed = now;
+            }
+        }
+    }
+}
+
+/// The longest log of a cluster, wherever it lies.
+#[must_use]
+pub fn newest(sim: &Sim, cluster: ClusterId) -> Option<&Disk> {
+    let disks = sim.hosts.iter().filter_map(|host| host.volume.data.as_deref());
+    disks.filter(|disk| disk.cluster == cluster).max_by_key(|disk| disk.last())
+}
+
+/// The members of a cluster that have a whole disk on a machine that may return, `without` left aside.
+#[must_use]
+pub fn whole(sim: &Sim, cluster: ClusterId, without: Option<usize>) -> BTreeSet<MemberId> {
+    let mut members = BTreeSet::new();
+    for (h, host) in sim.hosts.iter().enumerate().filter(|(_, host)| !host.gone) {
+        let volume = &host.volume;
+        let old_program = volume.state.place.is_none() && sim.setup.begin == Begin::PlainEtcd;
+        let stands = old_program || matches!(volume.state.phase, Phase::Member | Phase::Founding | Phase::Joining);
+        let is_whole = !volume.damaged && !volume.set_back && stands && without != Some(h);
+        let disk = volume.data.as_ref().filter(|disk| is_whole && disk.cluster == cluster);
+        members.extend(disk.map(|disk| disk.member));
+    }
+    members
 }
 
 /// How many disks could still vote in a cluster, and how many voters it has, by the longest log.
 #[must_use]
-pub fn intact(sim: &Sim, cluster: ClusterId) -> (usize, usize) {
-    let of_cluster = |h: &usize| sim.hosts[*h].volume.data.as_ref().is_some_and(|disk| disk.cluster == cluster);
-    let newest = (0..sim.hosts.len())
-        .filter(of_cluster)
-        .filter_map(|h| sim.hosts[h].volume.data.as_ref())
-        .max_by_key(|disk| disk.last());
-    let Some(newest) = newest else { return (0, 0) };
+pub fn intact(sim: &Sim, cluster: ClusterId, without: Option<usize>) -> (usize, usize) {
+    let Some(newest) = newest(sim, cluster) else { return (0, 0) };
     let voters = newest.applied.voters();
-    let could = (0..sim.hosts.len()).filter(of_cluster).filter(|&h| {
-        let volume = &sim.hosts[h].volume;
-        let member = volume.data.as_ref().map(|disk| disk.member);
-        let whole =
-            !volume.damaged && !volume.set_back && matches!(volume.state.phase, Phase::Member | Phase::Founding);
-        whole && member.is_some_and(|member| voters.contains(&member))
-    });
-    (could.count(), voters.len())
+    let whole = whole(sim, cluster, without);
+    (voters.iter().filter(|voter| whole.contains(voter)).count(), voters.len())
 }

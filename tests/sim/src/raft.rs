@@ -1,14 +1,18 @@
 //! A model of etcd: what its members keep on their disks, and what they may do with it.
 //!
 //! It is raft at a coarse grain. Logs, terms and votes are per disk and durable; a leader appends,
-//! reaches whom the network lets it reach, and commits with a majority; an election is won by a
+//! reaches whom the network lets it reach, and commits what a majority holds; an election is won by a
 //! candidate whose log is as new as those of a majority that it reaches. Nothing here knows what is
 //! "right": an amnesiac voter, a disk set back, or two clusters with one id do the damage here that
-//! they do in etcd. Left out: message reordering inside one exchange, snapshots (a lagging log is
-//! sent whole), and read leases.
+//! they do in etcd. Left out: reordering inside one exchange, snapshots (a lagging log is sent whole,
+//! in portions), read leases, and etcd's refusal of reconfigurations that would lose a quorum, so that
+//! our own veto stands alone.
 
-use e2d_core::id::{ClusterId, MemberId, NodeId, Revision};
+use e2d_core::id::{ClusterId, MemberId, Nonce, Revision};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How many entries a follower takes in one heartbeat.
+const PORTION: usize = 100;
 
 /// One client write, unlike any other.
 pub type Write = u64;
@@ -32,6 +36,14 @@ pub enum Op {
     Remove(MemberId),
     /// A member publishes its name, which it does when it first runs.
     Publish(MemberId, String),
+}
+
+impl Op {
+    /// Whether it changes the membership.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        matches!(self, Self::AddLearner(..) | Self::AddVoter(..) | Self::Promote(_) | Self::Remove(_))
+    }
 }
 
 /// One entry of a log.
@@ -83,6 +95,12 @@ impl Applied {
     #[must_use]
     pub fn voters(&self) -> Vec<MemberId> {
         self.seats.iter().filter(|(_, seat)| seat.voter).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether a member has a vote.
+    #[must_use]
+    pub fn votes(&self, id: MemberId) -> bool {
+        self.seats.get(&id).is_some_and(|seat| seat.voter)
     }
 
     fn apply(&mut self, op: &Op) {
@@ -140,14 +158,35 @@ pub struct Disk {
     pub base: Applied,
     /// Which making of this data it is: a truth that no node sees.
     pub serial: u64,
+    /// The claim that it was made for; 0 when it is older than any. A truth, too.
+    pub claim: Nonce,
+    /// What members compare before they talk to one another: the cluster's id, unless a bug makes it
+    /// equal for all.
+    pub wire: ClusterId,
+    /// Whether it was written for a learner, which takes the leader's beginning over. A founder never
+    /// does.
+    pub joins: bool,
 }
 
 impl Disk {
-    /// The data of a founder or of an invited learner, before its first start.
+    /// The data of a founder, or, without seats, of an invited learner, before its first start.
     #[must_use]
     pub fn new(cluster: ClusterId, member: MemberId, seats: BTreeMap<MemberId, Seat>, keys: Keys, serial: u64) -> Self {
+        let joins = seats.is_empty();
         let base = Applied { seats, removed: BTreeSet::new(), keys, index: 0 };
-        Self { cluster, member, term: 1, vote: None, log: vec![], applied: base.clone(), base, serial }
+        Self {
+            cluster,
+            member,
+            term: 1,
+            vote: None,
+            log: vec![],
+            applied: base.clone(),
+            base,
+            serial,
+            claim: Nonce(0),
+            wire: cluster,
+            joins,
+        }
     }
 
     /// The last entry's term and the log's length: how elections compare.
@@ -156,19 +195,32 @@ impl Disk {
         (self.log.last().map_or(1, |entry| entry.term), self.log.len())
     }
 
+    /// Whether a write is in the keyspace, or on its way into it.
+    #[must_use]
+    pub fn holds(&self, write: Write) -> bool {
+        let waiting = &self.log[self.applied.index.min(self.log.len())..];
+        self.applied.keys.writes.contains(&write) || waiting.iter().any(|entry| entry.op == Op::Put(write))
+    }
+
+    /// Changes of the membership that are in the log and not committed.
+    pub fn pending_changes(&self) -> impl Iterator<Item = &Op> {
+        self.log[self.applied.index.min(self.log.len())..].iter().map(|entry| &entry.op).filter(|op| op.is_change())
+    }
+
     fn advance(&mut self, commit: usize) {
-        while self.applied.index < commit.min(self.log.len()) {
-            let op = self.log[self.applied.index].op.clone();
-            self.applied.apply(&op);
+        for entry in &self.log[self.applied.index.min(self.log.len())..commit.clamp(self.applied.index, self.log.len())]
+        {
+            self.applied.apply(&entry.op);
         }
     }
 
-    /// Takes the leader's log over: what conflicts is cut off, even if this member had applied it.
+    /// Takes a portion of the leader's log over: what conflicts is cut off, even if this member had
+    /// applied it.
     ///
     /// Where the two logs part is found from their ends, as raft does: equal terms at one place mean
     /// equal logs up to it.
-    fn follow(&mut self, leader: &Self, commit: usize) {
-        if self.log.is_empty() && self.applied.index == 0 && self.base != leader.base {
+    fn follow(&mut self, leader: &Self) {
+        if self.joins && self.log.is_empty() && self.base != leader.base {
             (self.base, self.applied) = (leader.base.clone(), leader.base.clone());
         }
         let mut same = self.log.len().min(leader.log.len());
@@ -179,9 +231,9 @@ impl Disk {
             self.applied = self.base.clone();
         }
         self.log.truncate(same);
-        self.log.extend_from_slice(&leader.log[same..]);
+        self.log.extend_from_slice(&leader.log[same..leader.log.len().min(same + PORTION)]);
         (self.term, self.vote) = (leader.term, Some(leader.member));
-        self.advance(commit);
+        self.advance(leader.applied.index);
     }
 }
 
@@ -221,6 +273,12 @@ impl Server {
             matched: BTreeMap::new(),
         }
     }
+
+    /// Whether it leads, and had a majority at its last heartbeat.
+    #[must_use]
+    pub fn has_quorum(&self) -> bool {
+        self.leads && self.quiet == 0
+    }
 }
 
 /// One running member, for a step of the model: its disk and its server.
@@ -237,7 +295,7 @@ pub fn step(
     patience: &mut dyn FnMut() -> u32,
 ) {
     let both = |a: usize, b: usize| a == b || (reaches(a, b) && reaches(b, a));
-    hear(tick, pairs, reaches);
+    hear(tick, pairs, &both);
     for leader in 0..pairs.len() {
         if pairs[leader].1.leads && !pairs[leader].1.removed {
             lead(pairs, leader, &both);
@@ -249,8 +307,7 @@ pub fn step(
             continue;
         }
         server.quiet += 1;
-        let votes = disk.applied.seats.get(&disk.member).is_some_and(|seat| seat.voter);
-        if votes && server.quiet > server.patience {
+        if disk.applied.votes(disk.member) && server.quiet > server.patience {
             server.quiet = 0;
             server.patience = patience();
             server.leader = None;
@@ -259,54 +316,55 @@ pub fn step(
     }
 }
 
-/// Members tell each other that they live; one that was removed learns it from any that knows.
-fn hear(tick: u64, pairs: &mut [Pair<'_>], reaches: &dyn Fn(usize, usize) -> bool) {
-    let ids: Vec<MemberId> = pairs.iter().map(|(disk, _)| disk.member).collect();
-    let removed: Vec<BTreeSet<MemberId>> = pairs.iter().map(|(disk, _)| disk.applied.removed.clone()).collect();
-    for (to, (disk, server)) in pairs.iter_mut().enumerate() {
-        for (from, id) in ids.iter().enumerate() {
-            if from != to && reaches(from, to) && disk.applied.seats.contains_key(id) {
-                server.heard.insert(*id, tick);
+/// Members tell each other that they live, by connections that need both directions; one that was
+/// removed learns it from any that knows.
+fn hear(tick: u64, pairs: &mut [Pair<'_>], both: &dyn Fn(usize, usize) -> bool) {
+    for to in 0..pairs.len() {
+        let own = pairs[to].0.member;
+        let mut removed = pairs[to].0.applied.removed.contains(&own);
+        for from in (0..pairs.len()).filter(|from| *from != to && both(*from, to)) {
+            let id = pairs[from].0.member;
+            removed |= pairs[from].0.applied.removed.contains(&own);
+            if pairs[to].0.applied.seats.contains_key(&id) {
+                pairs[to].1.heard.insert(id, tick);
             }
-            let told = from != to && reaches(from, to) && reaches(to, from) && removed[from].contains(&disk.member);
-            server.removed |= told || disk.applied.removed.contains(&disk.member);
         }
+        pairs[to].1.removed |= removed;
     }
 }
 
 fn lead(pairs: &mut [Pair<'_>], leader: usize, both: &dyn Fn(usize, usize) -> bool) {
     let (id, term) = (pairs[leader].0.member, pairs[leader].0.term);
-    let seats = pairs[leader].0.applied.seats.clone();
-    let reached: Vec<usize> = (0..pairs.len())
-        .filter(|&other| other != leader && both(leader, other) && seats.contains_key(&pairs[other].0.member))
-        .collect();
+    let seated = |other: usize| pairs[leader].0.applied.seats.contains_key(&pairs[other].0.member);
+    let reached: Vec<usize> =
+        (0..pairs.len()).filter(|&other| other != leader && both(leader, other) && seated(other)).collect();
     if let Some(&newer) = reached.iter().find(|&&other| pairs[other].0.term > term) {
         let newest = pairs[newer].0.term;
         (pairs[leader].0.term, pairs[leader].0.vote) = (newest, None);
         (pairs[leader].1.leads, pairs[leader].1.leader) = (false, None);
         return;
     }
-    let length = pairs[leader].0.log.len();
-    let mut matched: BTreeMap<MemberId, usize> = BTreeMap::from([(id, length)]);
+    let mut matched = BTreeMap::from([(id, pairs[leader].0.log.len())]);
     for &other in &reached {
         let [(source, _), (disk, server)] = two(pairs, leader, other);
         if server.removed {
             continue;
         }
-        disk.follow(source, source.applied.index);
+        disk.follow(source);
         (server.leads, server.leader, server.quiet) = (false, Some(id), 0);
         matched.insert(disk.member, disk.log.len());
     }
-    let voters: Vec<MemberId> = seats.iter().filter(|(_, seat)| seat.voter).map(|(id, _)| *id).collect();
-    let acks = voters.iter().filter(|voter| matched.contains_key(voter)).count();
-    let majority = voters.len() / 2 + 1;
     let (disk, server) = &mut pairs[leader];
+    let voters = disk.applied.voters();
+    let mut held: Vec<usize> = voters.iter().filter_map(|voter| matched.get(voter).copied()).collect();
+    held.sort_unstable_by(|a, b| b.cmp(a));
     server.matched = matched;
-    if acks >= majority {
+    if let Some(&commit) = held.get(voters.len() / 2) {
         server.quiet = 0;
         server.leader = Some(id);
-        if disk.log.last().is_some_and(|entry| entry.term == term) {
-            disk.advance(length);
+        // A leader commits what its own term appended, and with it all before (raft, 5.4.2).
+        if commit > 0 && disk.log[commit - 1].term == term {
+            disk.advance(commit);
         }
         if disk.applied.removed.contains(&id) {
             (server.leads, server.removed) = (false, true);
@@ -349,10 +407,4 @@ fn elect(pairs: &mut [Pair<'_>], candidate: usize, both: &dyn Fn(usize, usize) -
     let (disk, server) = &mut pairs[candidate];
     (server.leads, server.leader) = (true, Some(id));
     disk.log.push(Entry { term: terms + 1, op: Op::Lead });
-}
-
-/// The disk behind a member's name, as `e2d-core` reads it.
-#[must_use]
-pub fn node_of(name: &str) -> Option<NodeId> {
-    name.rsplit_once('-').and_then(|(_, id)| id.parse().ok())
 }

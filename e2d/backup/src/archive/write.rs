@@ -134,9 +134,9 @@ async fn upload(
         packed.finish().map_err(EncodeError::Sink)?;
         Ok(encoded)
     });
-    let encoding = async {
+    let mut encoding = Box::pin(async {
         let pumped = tokio::select! {
-            // A store that fails does not wait for a snapshot that stalls.
+            // A thread that fails does not wait for a snapshot that stalls.
             encoded = &mut thread => return joined(encoded),
             pumped = feed.pump(snapshot) => pumped,
         };
@@ -145,18 +145,21 @@ async fn upload(
             Err(PumpError::Source(error)) => Err(EncodeError::Source(error)),
             Ok(()) | Err(PumpError::Reader) => encoded,
         }
+    });
+    let mut storing = store.put_stream(key, &mut stream);
+    let (encoded, stored) = tokio::select! {
+        stored = &mut storing => match stored {
+            // The store saw the end, or the lack of one: either way the thread is done.
+            Ok(_) | Err(StoreError::Source { .. }) => (encoding.await, stored),
+            // A store that fails does not wait for a snapshot either.
+            Err(error) => return Err(WriteError::Data(error)),
+        },
+        encoded = &mut encoding => (encoded, storing.await),
     };
-    let storing = async {
-        let stored = store.put_stream(key, &mut stream).await;
-        // A thread that waits to hand over more must learn that nobody wants it.
-        drop(stream);
-        stored
-    };
-    let (encoded, stored) = tokio::join!(encoding, storing);
     match (encoded, stored) {
         (Ok(encoded), Ok(_)) => Ok(encoded),
-        // The thread failed because the store did, and not the other way round.
-        (Ok(_) | Err(EncodeError::Sink(_)), Err(error)) => Err(WriteError::Data(error)),
+        (Ok(_), Err(error)) => Err(WriteError::Data(error)),
+        // That the store then lacked the end says nothing new.
         (Err(error), _) => Err(error.into()),
     }
 }

@@ -23,6 +23,7 @@ async fn by_pages(store: &Arc<dyn Store>, prefix: &str, size: usize) -> Result<V
         ensure(page.entries.len() <= size, || format!("{} entries where {size} were asked for", page.entries.len()))?;
         ensure(!page.more || !page.entries.is_empty(), || "an empty page that has more".to_owned())?;
         all.extend(page.entries);
+        ensure(all.is_sorted_by(|one, next| one.key < next.key), || format!("not in order: {all:?}"))?;
         if !page.more {
             return Ok(all);
         }

@@ -82,8 +82,11 @@ pub fn consider(world: &World) -> Verdict {
     Verdict::Act(Action::WriteLineage { replaces: None, lineage: Box::new(lineage) })
 }
 
-/// Why the store told nothing.
+/// Why the store told nothing, or nothing of the lineage that is known.
 pub(super) fn store_reason(world: &World) -> Reason {
+    if world.store_view().is_some_and(|view| view.lineage.is_none()) && world.lineage().is_some() {
+        return Reason::LineageVanished;
+    }
     match world.trouble.as_ref().map(|seen| &seen.value) {
         Some(Trouble::Unreachable(what)) => Reason::StoreTrouble(format!("unreachable: {what}")),
         Some(Trouble::Denied(what)) => Reason::StoreTrouble(format!("denied: {what}")),

@@ -4,27 +4,28 @@
 use super::Verdict;
 use super::disk::abandon;
 use crate::action::{Action, StopReason};
-use crate::memory::Phase;
+use crate::interview;
+use crate::memory::{Phase, Place};
 use crate::observe::{DataDir, World};
 use crate::reason::Reason;
+use crate::safety;
 
 /// Considers whether another machine speaks with our node id.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
     let Some(other) = world.clone_at else { return Verdict::Idle };
-    let me = world.node();
-    let recorded = world.recall.members.iter().find(|member| member.node == me);
-    let at_home = recorded.is_some_and(|member| member.peer_url == world.me.peer_url);
+    let home = home(world);
+    let at_home = home == Some(world.me.peer_url.as_str());
     if at_home {
         return Verdict::Idle;
     }
     if world.runs().is_some() {
         return Verdict::Act(Action::Stop { why: StopReason::Cloned(other) });
     }
-    let because = match recorded {
-        Some(member) => format!(
-            "another machine, at {other}, runs a copy of this disk, and the member's place is {}, not {}",
-            member.peer_url, world.me.peer_url
+    let because = match home {
+        Some(home) => format!(
+            "another machine, at {other}, runs a copy of this disk, and the member's place is {home}, not {}",
+            world.me.peer_url
         ),
         None if world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty) => {
             format!("another machine, at {other}, runs a copy of this disk, which holds nothing")
@@ -33,4 +34,21 @@ pub fn consider(world: &World) -> Verdict {
         None => return Verdict::Wait(Reason::Cloned(other.to_string())),
     };
     abandon(world, because)
+}
+
+/// Where this disk's member belongs, as far as it is written down: in etcd's list, in the record, or in the claim.
+pub(super) fn home(world: &World) -> Option<&str> {
+    let me = world.node()?;
+    let listed = world.recall.members.iter().find(|member| member.node == Some(me));
+    let lineage = world.lineage();
+    let recorded = listed.or_else(|| lineage?.recorded(me)).map(|member| member.peer_url.as_str());
+    recorded.or_else(|| Some(lineage?.founder(me)?.peer_url.as_str()))
+}
+
+/// Where the member belongs, if that is another machine than this one and there are others to ask: then this disk may be
+/// a copy, and even if it was moved, the others look for its etcd there.
+pub(super) fn elsewhere<'a>(world: &'a World, place: &Place) -> Option<&'a str> {
+    let home = home(world)?;
+    let alone = interview::fellows(world, place).1 <= 1;
+    (!alone && safety::host(home) != safety::host(&world.me.peer_url)).then_some(home)
 }

@@ -3,10 +3,10 @@
 //! A disk that gave its identity up is emptied, into quarantine, and gets a new one. A member whose
 //! data is missing gives its identity up (S11). Data that is somebody else's is not touched.
 
-use super::{Verdict, nonces};
+use super::{Verdict, clone, nonces};
 use crate::action::{Action, Refusal, StopReason};
 use crate::id::NodeId;
-use crate::lineage::LineageState;
+use crate::lineage::{ClaimKind, LineageState};
 use crate::memory::{FORMER_IDS, Identity, Phase, State};
 use crate::observe::{DataDir, World};
 use crate::reason::Reason;
@@ -35,7 +35,12 @@ pub fn consider(world: &World) -> Verdict {
         }
         Phase::Abandoned => {
             let mut former = identity.former.clone();
-            former.push(identity.node);
+            // Elsewhere than at its member's place it may be a copy, and what it gives up is not its own: the word
+            // that this id is gone would kill the original.
+            let home = clone::home(world);
+            if home == Some(world.me.peer_url.as_str()) || (home.is_none() && world.state.place.is_none()) {
+                former.push(identity.node);
+            }
             former.drain(..former.len().saturating_sub(FORMER_IDS));
             Verdict::Act(Action::Identify(fresh(world, former)))
         }
@@ -50,8 +55,16 @@ pub fn consider(world: &World) -> Verdict {
             world,
             "the record knows this disk as a member that ran, and the disk does not: it was set back".to_owned(),
         ),
+        // It has run, and knows no more than that it was to restore. (A birth is recorded before anybody runs.)
+        Phase::Founding if !running && !world.state.ran && restores(world) && was_a_member(world, identity.node) => {
+            abandon(world, "the record knows this founder as a member that ran, and the disk does not".to_owned())
+        }
         Phase::Member | Phase::Joining | Phase::Sealed | Phase::Founding | Phase::Empty => mismatch(world),
     }
+}
+
+fn restores(world: &World) -> bool {
+    world.lineage().is_some_and(|lineage| lineage.claim.kind != ClaimKind::Birth)
 }
 
 /// Whether this run of the process noted the start and has not carried it out yet, or has seen etcd
@@ -70,8 +83,7 @@ fn was_a_member(world: &World, me: NodeId) -> bool {
 /// Data of another cluster than the one on record was put here by somebody.
 fn mismatch(world: &World) -> Verdict {
     let (Some(DataDir::Member(data)), Some(place)) = (&world.data, world.state.place) else { return Verdict::Idle };
-    let keeps_older_claim = world.state.phase == Phase::Founding;
-    if keeps_older_claim || (data.cluster, data.member) == (place.cluster, place.member) {
+    if (data.cluster, data.member) == (place.cluster, place.member) {
         return Verdict::Idle;
     }
     let why = Refusal::DataMismatch(format!(

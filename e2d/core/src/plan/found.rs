@@ -22,6 +22,11 @@ use crate::word::EtcdWord;
 pub fn consider(world: &World) -> Verdict {
     let (Some(me), Some(lineage)) = (world.node(), world.lineage()) else { return Verdict::Idle };
     let Some(founder) = lineage.founder(me) else { return Verdict::Idle };
+    // Another machine was meant, with a copy of this disk.
+    let meant = safety::host(&founder.peer_url) == safety::host(&world.me.peer_url);
+    if !meant && matches!(world.state.phase, Phase::Empty | Phase::Founding) {
+        return Verdict::Wait(Reason::Elsewhere(founder.peer_url.clone()));
+    }
     let promised = world.state.place.is_some_and(|place| place.claim == lineage.claim.nonce);
     match (world.state.phase, lineage.state) {
         (Phase::Empty | Phase::Founding, LineageState::Forming) if !promised => promise(world, lineage, founder),
@@ -125,6 +130,10 @@ fn start(world: &World, lineage: &Lineage, founder: &Founder, gate: Gate) -> Ver
     let fresh = world.promised == Some(lineage.claim.nonce);
     if !fresh && let Err(verdict) = restart::ask(world) {
         return verdict;
+    }
+    let index = if let Some(DataDir::Member(data)) = &world.data { data.index } else { 0 };
+    if !fresh && let Some(witness) = restart::store_remembers_more(world, index) {
+        return Verdict::Wait(Reason::DiskWentBack { witness });
     }
     let opened = world.state.opened || gate == Gate::Open;
     if world.state.start == 0 || !world.state.ran || opened != world.state.opened {

@@ -75,7 +75,9 @@ pub fn consider(world: &World) -> Verdict {
 fn invitation(world: &World) -> Option<&Invitation> {
     let me = world.node()?;
     let offers = world.words().filter_map(|(_, word)| word.invitation.as_ref());
-    offers.filter(|invitation| invitation.node == me).max_by_key(|invitation| invitation.epoch)
+    // A copy of this disk on another machine is not meant.
+    let here = |invitation: &&Invitation| invitation.members.iter().any(|(_, url)| *url == world.me.peer_url);
+    offers.filter(|invitation| invitation.node == me).filter(here).max_by_key(|invitation| invitation.epoch)
 }
 
 fn no_seat(world: &World) -> Verdict {

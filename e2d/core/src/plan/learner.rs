@@ -82,7 +82,8 @@ fn promote(world: &World, members: &[Member], learner: &Member) -> Verdict {
         told.progress
     });
     let behind = world.status().zip(progress).map(|(own, progress)| own.index.saturating_sub(progress.index));
-    if behind.is_none_or(|behind| behind > CAUGHT_UP) {
+    // A word may be older than its node: whom etcd does not hear has caught up with nothing.
+    if behind.is_none_or(|behind| behind > CAUGHT_UP) || !safety::is_present(world, learner) {
         return stalled(world, learner, behind);
     }
     let unhealthy = |m: &&Member| m.id != learner.id && !m.learner && !safety::is_present(world, m);

@@ -85,3 +85,6 @@ fn same(a: &[Recorded], b: &[Recorded]) -> bool {
     };
     sorted(a) == sorted(b)
 }
+
+#[cfg(test)]
+mod tests;

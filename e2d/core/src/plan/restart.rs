@@ -3,14 +3,18 @@
 //! It raises its count of starts, asks the members that it last knew, gives the store a short look,
 //! and starts unless somebody knows better (S11, S16).
 
-use super::Verdict;
 use super::disk::abandon;
+use super::{Verdict, clone};
 use crate::action::{Action, Cluster, Launch, Refusal};
 use crate::id::NodeId;
 use crate::interview::{self, Finding, Interview};
-use crate::memory::{Heard, Phase, State};
-use crate::observe::{DataDir, DiskData, ExitCause, Gate, Process, World};
+use crate::memory::{Heard, Phase, Place, State};
+use crate::observe::{DataDir, ExitCause, Gate, Process, World};
 use crate::reason::Reason;
+use std::time::Duration;
+
+/// How long the answer of each member is waited for, when enough others have answered.
+const LATE: Duration = Duration::from_secs(1);
 
 /// Considers starting etcd on the data that is there.
 #[must_use]
@@ -39,7 +43,7 @@ pub fn consider(world: &World) -> Verdict {
     if let Err(verdict) = ask(world) {
         return verdict;
     }
-    if let Some(witness) = store_remembers_more(world, data) {
+    if let Some(witness) = store_remembers_more(world, data.index) {
         return Verdict::Wait(Reason::DiskWentBack { witness });
     }
     Verdict::Act(Action::Start(Box::new(Launch {
@@ -62,10 +66,18 @@ pub(super) fn ask(world: &World) -> Result<(), Verdict> {
         Some(DataDir::Member(data)) => (data.term, data.index),
         _ => (0, 0),
     };
-    let interview = begun(world)?;
     let wait = |reason| Err(Verdict::Wait(reason));
+    if let Some(home) = clone::elsewhere(world, &place) {
+        return Err(give_way(world, &place, home));
+    }
+    let interview = begun(world)?;
     match interview::weigh(world, &place, term, index, interview) {
-        Finding::Clear => {}
+        Finding::Clear => {
+            let (silent, needed) = (late(world, &place, interview), interview::fellows(world, &place).1);
+            if !silent.is_empty() {
+                return wait(Reason::AnswersMissing { silent, needed });
+            }
+        }
         Finding::Missing { silent, needed } => return wait(Reason::AnswersMissing { silent, needed }),
         Finding::NewerEpoch { witness, known } => {
             return wait(Reason::NewerEpochKnown { witness, epoch: known.epoch, state: known.state });
@@ -90,6 +102,34 @@ pub(super) fn ask(world: &World) -> Result<(), Verdict> {
     if looked { Ok(()) } else { wait(Reason::StoreNotSeen) }
 }
 
+/// The members that may still answer: a majority is enough, but whoever is there and knows better is heard.
+fn late(world: &World, place: &Place, interview: &Interview) -> Vec<NodeId> {
+    if world.now.since(interview.since) >= LATE {
+        return vec![];
+    }
+    let fellows = interview::fellows(world, place).0;
+    let others = fellows.into_iter().filter(|node| Some(*node) != world.node());
+    others.filter(|node| !interview.answers.contains_key(node)).collect()
+}
+
+/// A disk that may be a copy gives way to those who serve, and asks nobody: what a copy asks in its original's name
+/// would stand against the original.
+fn give_way(world: &World, place: &Place, home: &str) -> Verdict {
+    // What is told to be served now is served without this disk, whose etcd has not run for as long as we listen.
+    let apart = world.now.since(world.listening_since) >= world.policy.observation_ttl * 2;
+    let serves = world.words().find(|(_, word)| {
+        let same = word.place.is_some_and(|theirs| theirs.cluster == place.cluster);
+        same && word.progress.is_some_and(|progress| progress.serves)
+    });
+    match serves.filter(|_| apart) {
+        Some((node, _)) => {
+            let here = &world.me.peer_url;
+            abandon(world, format!("its member's place is {home}, not {here}, and node {node} serves what it holds"))
+        }
+        None => Verdict::Wait(Reason::Elsewhere(home.to_owned())),
+    }
+}
+
 /// The interview under this start, or the next step towards it.
 fn begun(world: &World) -> Result<&Interview, Verdict> {
     match &world.interview {
@@ -106,19 +146,21 @@ fn begun(world: &World) -> Result<&Interview, Verdict> {
 }
 
 /// An archive that was taken from this very disk holds more than the disk does now.
-fn store_remembers_more(world: &World, data: &DiskData) -> Option<NodeId> {
+pub(super) fn store_remembers_more(world: &World, index: u64) -> Option<NodeId> {
     let (me, place) = (world.node()?, world.state.place?);
-    let ahead = |a: &&crate::observe::ArchiveSeen| a.node == me && a.epoch == place.epoch && a.index > data.index;
+    let ahead = |a: &&crate::observe::ArchiveSeen| a.node == me && a.epoch == place.epoch && a.index > index;
     world.store_view()?.archives.iter().find(ahead).map(|archive| archive.node)
 }
 
-/// Data that etcd cannot read is given up only when others would fill this node again.
+/// Data that etcd cannot read is given up only when others, who have a quorum without it, would fill this node
+/// again. They are asked: what their words said may be older than the damage.
 pub(super) fn damaged(world: &World, what: &str) -> Verdict {
-    let reseeds = world.words().find(|(_, word)| {
-        let same = word.place.map(|p| p.cluster) == world.state.place.map(|p| p.cluster);
-        same && word.progress.is_some_and(|progress| progress.serves)
-    });
-    match reseeds {
+    let interview = match begun(world) {
+        Ok(interview) => interview,
+        Err(verdict) => return verdict,
+    };
+    let mut answers = interview.answers.iter().filter(|(_, testimony)| testimony.start == interview.start);
+    match answers.find(|(_, testimony)| testimony.serves || testimony.removed) {
         Some((node, _)) => {
             abandon(world, format!("its data cannot be read, and node {node} serves what it held: {what}"))
         }
@@ -138,7 +180,11 @@ fn settled(world: &World) -> Verdict {
     if let Some(recall) = remember_others(world) {
         return Verdict::Act(Action::Recall(Box::new(recall)));
     }
-    if world.serves() { Verdict::Idle } else { Verdict::Wait(Reason::NoQuorum) }
+    match world.status() {
+        _ if world.serves() => Verdict::Idle,
+        Some(status) if status.learner => Verdict::Wait(Reason::StillLearner),
+        _ => Verdict::Wait(Reason::NoQuorum),
+    }
 }
 
 /// What to write down of the others: the member list when it changed, where gossip reaches them, and

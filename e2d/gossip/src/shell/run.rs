@@ -166,7 +166,10 @@ impl Run {
         let input = match command {
             Command::Seeds(seeds) => Input::Seeds(seeds),
             Command::Keys(keys) => Input::Keys(keys),
-            Command::Publish { topic, body } => Input::Publish { topic, body },
+            Command::Publish { topic, body } => {
+                self.is_news = true;
+                Input::Publish { topic, body }
+            }
             Command::Ask { to, id, body } => Input::Ask { to, id, body },
             Command::Answer { to, id, body } => Input::Answer { to, id, body },
             Command::Leave => Input::Leave,

@@ -1,7 +1,8 @@
 //! Restarts, successors, moves and clones: a new process counts at once (C18), an old one never again.
 
 use crate::world::{World, addr, millis, ring};
-use e2d_gossip::{Event, Input, Peer, State};
+use bytes::Bytes;
+use e2d_gossip::{Event, Input, Peer, Rejection, State};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -134,27 +135,25 @@ fn a_cloned_machine_is_told_to_everybody_and_does_not_escalate() {
     }
 }
 
+/// Only whoever answers at an address can be a successor there; to say so is not enough.
 #[test]
-fn a_process_that_advertises_our_address_is_counted_and_harms_nobody() {
+fn a_process_that_advertises_the_address_of_another_harms_nobody() {
     let mut world = three(8);
-    world.alias(8, 0);
-    let settings = e2d_gossip::Settings {
-        node: e2d_core::id::NodeId(99),
-        boot: e2d_core::id::BootId(99),
-        addr: addr(0),
-        keys: ring(1, None),
-        timing: world.timing,
-    };
-    let mut liar = e2d_gossip::Engine::new(settings, e2d_core::time::Moment(0), 1).unwrap();
-    let hello = liar.handle(e2d_core::time::Moment(0), Input::Seeds(vec![addr(8), addr(1)]));
-    for send in hello.sends {
-        world.carry(crate::world::Packet { from: addr(9), to: send.to, via: send.via, bytes: send.bytes });
+    let real = world.engine(2).me();
+    // The others know the liar's true place, too, and it knows them.
+    let liar = world.start_advertising(9, addr(2), 99, &ring(1, None), &ALL);
+    world.alias(8, 2);
+    for n in ALL {
+        world.give(n, Input::Seeds([0, 1, 2, 8, 9].map(addr).to_vec()));
     }
-    let liar_hello = |to| Input::Ask { to, id: 1, body: bytes::Bytes::new() };
-    for send in liar.handle(e2d_core::time::Moment(1), liar_hello(addr(1))).sends {
-        world.carry(crate::world::Packet { from: addr(9), to: send.to, via: send.via, bytes: send.bytes });
-    }
+    world.give(9, Input::Seeds([0, 1, 8].map(addr).to_vec()));
     world.run(SECOND * 30);
-    assert!(world.is_whole());
-    assert!(world.engine(0).counters().rejected(e2d_gossip::Rejection::AddressClash) > 0);
+    for n in [0, 1] {
+        assert!(world.sees(n, real) && !world.sees(n, liar));
+        assert_eq!(world.times(n, |e| matches!(e, Event::Replaced { .. } | Event::Down(_))), []);
+    }
+    assert!(world.engine(2).counters().rejected(Rejection::AddressClash) > 0, "and it can be seen");
+    world.give(0, Input::Ask { to: addr(2), id: 1, body: Bytes::new() });
+    world.run(millis(50));
+    assert_eq!(world.times(2, |event| matches!(event, Event::Question { .. })).len(), 1, "the real one is asked");
 }

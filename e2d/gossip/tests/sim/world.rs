@@ -131,14 +131,19 @@ impl World {
 
     /// Starts a process at the address of machine `n`; whatever ran there before is gone.
     pub fn start_as(&mut self, n: u32, node: u64, keys: &Keyring, seeds: &[u32]) -> Peer {
+        self.start_advertising(n, addr(n), node, keys, seeds)
+    }
+
+    /// Starts a process that says that it is reached elsewhere.
+    pub fn start_advertising(&mut self, n: u32, as_addr: SocketAddr, node: u64, keys: &Keyring, seeds: &[u32]) -> Peer {
         self.kill(n);
-        let peer = Peer { node: NodeId(node), boot: BootId(self.rng.next_u64().max(1)), addr: addr(n) };
+        let peer = Peer { node: NodeId(node), boot: BootId(self.rng.next_u64().max(1)), addr: as_addr };
         let settings =
             Settings { node: peer.node, boot: peer.boot, addr: peer.addr, keys: keys.clone(), timing: self.timing };
         let clock_ahead = self.rng.random_range(0..1_000_000_000_000);
         let seed = self.rng.next_u64();
         let engine = Engine::new(settings, Moment(self.now + clock_ahead), seed).unwrap();
-        self.processes.insert(peer.addr, Process { engine, clock_ahead, wake: None, frozen: None });
+        self.processes.insert(addr(n), Process { engine, clock_ahead, wake: None, frozen: None });
         self.give(n, Input::Seeds(seeds.iter().map(|n| addr(*n)).collect()));
         peer
     }

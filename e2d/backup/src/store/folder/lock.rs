@@ -2,7 +2,7 @@
 //!
 //! It is advisory and dies with its holder. Nobody holds it longer than it takes to read one small
 //! object and rename one file; a holder that was stopped in between keeps the others waiting until
-//! [`PATIENCE`] is over, and then they say so.
+//! their patience is over, and then they say so.
 
 use super::place::Trouble;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
@@ -11,19 +11,16 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "lock";
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is enough for everybody but a holder that was stopped.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// The lock, held as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Held(OwnedFd);
 
-/// Takes the lock, waiting for its holder.
-pub(super) fn acquire(state: &OwnedFd) -> Result<Held, Trouble> {
-    acquire_within(state, PATIENCE)
-}
-
-fn acquire_within(state: &OwnedFd, patience: Duration) -> Result<Held, Trouble> {
+/// Takes the lock, waiting so long for its holder.
+pub(super) fn acquire(state: &OwnedFd, patience: Duration) -> Result<Held, Trouble> {
     let deadline = Instant::now() + patience;
     loop {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -61,21 +58,21 @@ mod tests {
     fn a_second_holder_waits_and_then_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let state = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
-        let held = acquire(&state).unwrap();
-        let Err(Trouble::Absent(why)) = acquire_within(&state, Duration::ZERO) else { panic!("two holders") };
+        let held = acquire(&state, PATIENCE).unwrap();
+        let Err(Trouble::Absent(why)) = acquire(&state, Duration::ZERO) else { panic!("two holders") };
         assert_eq!(why, "its lock was held by another process for 0ns");
         drop(held);
-        acquire_within(&state, Duration::ZERO).unwrap();
+        acquire(&state, Duration::ZERO).unwrap();
     }
 
     #[test]
     fn a_lock_on_a_file_that_was_removed_is_no_lock() {
         let folder = tempfile::tempdir().unwrap();
         let state = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
-        let held = acquire(&state).unwrap();
+        let held = acquire(&state, PATIENCE).unwrap();
         std::fs::remove_file(folder.path().join(NAME)).unwrap();
         assert!(!held.is_current(&state).unwrap());
-        let _other = acquire_within(&state, Duration::ZERO).unwrap();
+        let _other = acquire(&state, Duration::ZERO).unwrap();
         assert!(!held.is_current(&state).unwrap());
     }
 }

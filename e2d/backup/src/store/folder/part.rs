@@ -106,7 +106,7 @@ pub(super) fn replace(location: &Location, key: &Key, bytes: &[u8], seen: &Versi
     let Some(folder) = location.open_parent(key)? else { return Err(Trouble::Conflict) };
     let mut part = Part::new(location.open_state()?)?;
     part.fill(&mut { bytes })?;
-    let _held = lock::acquire(&state)?;
+    let _held = lock::acquire(&state, location.patience)?;
     match place::open_file(&folder, key.split().1)? {
         Some(file) if place::version_of(&place::read_at_most(&file, u64::MAX - 1)?) == *seen => {
             part.replace(&folder, key.split().1)
@@ -119,7 +119,7 @@ pub(super) fn replace(location: &Location, key: &Key, bytes: &[u8], seen: &Versi
 pub(super) fn delete(location: &Location, key: &Key) -> Result<(), Trouble> {
     let Some(folder) = location.open_parent(key)? else { return Ok(()) };
     // Between the comparison and the rename of a replacement, nothing may vanish.
-    let _held = lock::acquire(&location.open_state()?)?;
+    let _held = lock::acquire(&location.open_state()?, location.patience)?;
     match rustix::fs::unlinkat(&folder, key.split().1, AtFlags::empty()) {
         Ok(()) => rustix::fs::fsync(&folder).map_err(|errno| Trouble::Unsure(errno.into())),
         Err(Errno::NOENT) => Ok(()),

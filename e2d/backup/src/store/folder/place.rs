@@ -1,8 +1,8 @@
 //! Where the folder is, how its parts are opened, and what the system's errors mean.
 
 use super::super::{Key, StoreError, Version};
-use super::Base;
 use super::mount::MountTables;
+use super::{Base, lock};
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_core::id::Digest;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// The folder of the store's own: its lock, and objects that are not complete.
 pub(super) const STATE_FOLDER: &str = ".e2d-store";
@@ -90,11 +91,12 @@ pub(super) struct Location {
     path: Utf8PathBuf,
     base: Base,
     pub(super) mounts: MountTables,
+    pub(super) patience: Duration,
 }
 
 impl Location {
     pub(super) fn new(path: Utf8PathBuf, base: Base) -> Self {
-        Self { path, base, mounts: MountTables::default() }
+        Self { path, base, mounts: MountTables::default(), patience: lock::PATIENCE }
     }
 
     /// The store and an object in it, as messages name them.

@@ -202,6 +202,24 @@ async fn what_a_dead_writer_left_is_invisible_and_swept() {
     assert_eq!(names(scene.store.list(&Prefix::default(), None, 9).await.unwrap()), ["archives/1/d", "lineage"]);
 }
 
+/// Who compares and who deletes exclude each other; who only creates needs nobody's leave.
+#[tokio::test]
+async fn nothing_is_replaced_or_deleted_under_somebody_elses_lock() {
+    let mut scene = scene();
+    let version = scene.store.put(&key("lineage"), b"one", Condition::Absent).await.unwrap();
+    scene.store.location.patience = std::time::Duration::ZERO;
+    let held = super::lock::acquire(&scene.store.location.open_state().unwrap(), super::lock::PATIENCE).unwrap();
+    let replaced = scene.store.put(&key("lineage"), b"two", Condition::Matches(version.clone())).await;
+    let deleted = scene.store.delete(&key("lineage")).await;
+    assert!(matches!(replaced, Err(StoreError::Unreachable { .. })), "{replaced:?}");
+    assert!(matches!(deleted, Err(StoreError::Unreachable { .. })), "{deleted:?}");
+    scene.store.put(&key("other"), b"x", Condition::Absent).await.unwrap();
+    assert_eq!(scene.store.get(&key("lineage"), 9).await.unwrap().unwrap().version, version);
+    drop(held);
+    scene.store.put(&key("lineage"), b"two", Condition::Matches(version)).await.unwrap();
+    scene.store.delete(&key("lineage")).await.unwrap();
+}
+
 /// A folder that cannot be read is never left out of a list. (Root reads everything: then there is
 /// nothing to see here.)
 #[tokio::test]

@@ -1,0 +1,316 @@
+//! S3, S7, S11, S16, S17: when etcd may start, and on what.
+
+use crate::choices::{Scene, cases, scenes};
+use crate::worlds::{self, ago, archive, known, lineage, node};
+use e2d_core::action::{Action, Launch};
+use e2d_core::id::{BootId, Epoch};
+use e2d_core::interview::{self, Finding, Interview, Testimony};
+use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
+use e2d_core::memory::{Heard, Phase};
+use e2d_core::observe::{DataDir, Gate, Trouble, World};
+use e2d_core::plan;
+use e2d_core::word::Known;
+use proptest::prelude::*;
+
+fn launch(world: &World) -> Option<Launch> {
+    match plan::plan(world).node {
+        Some(Action::Start(launch)) => Some(*launch),
+        _ => None,
+    }
+}
+
+/// Every epoch of a lineage that this node could know by now.
+fn epochs_known(world: &World, lineage: e2d_core::id::LineageId) -> Vec<Epoch> {
+    let copies = world.recall.lineage.iter().chain(world.copies.values()).chain(world.stored().map(|(copy, _)| copy));
+    let answers = world.interview.iter().flat_map(|interview| {
+        interview.answers.values().filter(|told| told.start == interview.start).filter_map(|told| told.known)
+    });
+    let told = answers.filter(|known| known.lineage == lineage).map(|known| known.epoch);
+    copies.filter(|copy| copy.lineage == lineage).map(|copy| copy.epoch).chain(told).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(800))]
+
+    /// S16: etcd does not start in an epoch while a later one is known.
+    #[test]
+    fn no_start_while_a_newer_epoch_is_known(scene in scenes()) {
+        let Scene(world) = &scene;
+        let Some(Launch { place, .. }) = launch(world) else { return Ok(()) };
+        let fresh = world.promised == Some(place.claim) || world.state.phase == Phase::Joining;
+        let newer = epochs_known(world, place.lineage).into_iter().find(|epoch| *epoch > place.epoch);
+        // Who founds or joins just now rests on the newest copy that is written down; who restarts asks as well.
+        let written = world.lineage().is_some_and(|copy| copy.lineage == place.lineage && copy.epoch > place.epoch);
+        prop_assert!(!written, "it starts in epoch {} and has written down a later one", place.epoch);
+        prop_assert!(fresh || newer.is_none(), "it starts in epoch {} and epoch {newer:?} is known", place.epoch);
+    }
+
+    /// S11: old data speaks only after its fellows were asked, and none knew better.
+    #[test]
+    fn old_data_starts_after_a_clear_interview_alone(scene in scenes()) {
+        let Scene(world) = &scene;
+        let Some(launch) = launch(world) else { return Ok(()) };
+        let Some(DataDir::Member(data)) = &world.data else {
+            // Nothing to forget: an empty directory, started in the run that noted it.
+            prop_assert_eq!(&world.data, &Some(DataDir::Empty));
+            return Ok(());
+        };
+        prop_assert_eq!((data.cluster, data.member), (launch.place.cluster, launch.place.member));
+        if world.promised == Some(launch.place.claim) {
+            return Ok(());
+        }
+        let Some(interview) = &world.interview else { return Err(TestCaseError::fail("nobody was asked")) };
+        prop_assert_eq!(interview.start, world.state.start, "the answers are to another question");
+        let finding = interview::weigh(world, &launch.place, data.term, data.index, interview);
+        prop_assert_eq!(finding, Finding::Clear);
+    }
+
+    /// The start is on the disk before it happens, and what was noted is what is started.
+    #[test]
+    fn a_start_is_noted_before_it_happens(scene in scenes()) {
+        let Scene(world) = &scene;
+        let Some(launch) = launch(world) else { return Ok(()) };
+        let first = world.data == Some(DataDir::Empty);
+        prop_assert!(!first || (world.state.ran && world.state.start > 0), "data that goes missing would not be missed");
+        prop_assert!(world.runs().is_none());
+        prop_assert_eq!(world.state.place, Some(launch.place));
+        prop_assert!(launch.gate == Gate::Gated || world.state.opened, "clients are served before it is noted");
+        prop_assert!(world.state.phase != Phase::Abandoned && world.state.phase != Phase::Sealed);
+    }
+
+    /// S7, S8: a founder of a restore starts on restored data or not at all, and gated until the epoch is live.
+    #[test]
+    fn a_founder_of_a_restore_never_starts_empty(scene in scenes()) {
+        let Scene(world) = &scene;
+        let (Some(launch), Some(lineage)) = (launch(world), world.lineage()) else { return Ok(()) };
+        let founds = lineage.claim.nonce == launch.place.claim && world.state.phase == Phase::Founding;
+        if founds && lineage.claim.kind != ClaimKind::Birth {
+            prop_assert!(matches!(world.data, Some(DataDir::Member(_))));
+            prop_assert!(launch.gate == Gate::Gated || lineage.state == LineageState::Live);
+        }
+        if founds && lineage.claim.kind == ClaimKind::Birth {
+            prop_assert_eq!(lineage.state, LineageState::Live, "a birth starts nobody before it is live");
+        }
+    }
+
+    /// S1, S8: a disk is marked as open to clients only under an epoch that is live.
+    #[test]
+    fn a_forming_epoch_opens_to_nobody(scene in scenes()) {
+        let Scene(world) = &scene;
+        let Some(Action::Remember(state)) = plan::plan(world).node else { return Ok(()) };
+        if state.phase == Phase::Founding && state.opened && !world.state.opened {
+            prop_assert_eq!(world.lineage().map(|lineage| lineage.state), Some(LineageState::Live));
+        }
+    }
+
+    /// S6, S7: an archive is unpacked into an empty directory, and only the one that the claim names.
+    #[test]
+    fn a_restore_fills_an_empty_directory(scene in scenes()) {
+        let Scene(world) = &scene;
+        let Some(Action::Restore { source, launch }) = plan::plan(world).node else { return Ok(()) };
+        prop_assert_eq!((&world.data, world.state.phase), (&Some(DataDir::Empty), Phase::Founding));
+        let claimed = world.lineage().map(|lineage| (lineage.claim.nonce, lineage.claim.source));
+        prop_assert_eq!(claimed, Some((launch.place.claim, Some(source))));
+        prop_assert!(launch.gate == Gate::Gated);
+    }
+}
+
+/// A member of three with its data, whose two fellows have answered that all is well.
+fn answered() -> World {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&lineage, Phase::Member);
+    world.recall.members.clone_from(&lineage.members);
+    (world.state.start, world.raised) = (4, Some(4));
+    let heard = Heard { start: 3, boot: Some(BootId(9)), term: 3, index: 900 };
+    let told = Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: true, heard: Some(heard) };
+    let answers = [(node(2), told), (node(3), told)].into();
+    world.interview = Some(Interview { start: 4, since: ago(1), answers });
+    world
+}
+
+fn retell(world: &mut World, change: impl Fn(&mut Testimony)) {
+    world.interview.as_mut().unwrap().answers.values_mut().for_each(change);
+}
+
+fn newer(state: LineageState) -> Known {
+    known(&lineage(3, 2, state, ClaimKind::Restore))
+}
+
+/// S11, S16: each thing that the others may know better.
+#[test]
+fn an_answer_that_knows_better_holds_the_start_back() {
+    type Change = fn(&mut World);
+    assert!(launch(&answered()).is_some());
+    let changes: &[(&str, Change)] = &[
+        ("silent: ", |world| world.interview.as_mut().unwrap().answers.clear()),
+        ("silent: ", |world| retell(world, |told| told.start = 3)),
+        ("epoch 2 is forming", |world| retell(world, |told| told.known = Some(newer(LineageState::Forming)))),
+        ("epoch 2 is live", |world| retell(world, |told| told.known = Some(newer(LineageState::Live)))),
+        ("was removed", |world| retell(world, |told| told.removed = true)),
+        ("further on than it is now", |world| {
+            retell(world, |told| (told.serves, told.heard) = (false, Some(Heard { index: 901, ..Heard::default() })));
+        }),
+        ("index 901", |world| {
+            retell(world, |told| told.heard = Some(Heard { index: 901, ..Heard::default() }));
+        }),
+        ("further on than it is now", |world| {
+            let own = archive(&lineage(3, 1, LineageState::Live, ClaimKind::Birth), 50, node(1), true);
+            let ahead = e2d_core::observe::ArchiveSeen { index: 901, ..own };
+            world.store.as_mut().unwrap().value.archives.push(ahead);
+        }),
+    ];
+    for (expected, change) in changes {
+        let mut world = answered();
+        change(&mut world);
+        let report = plan::plan(&world).report.to_string();
+        assert!(launch(&world).is_none() && report.contains(expected), "{expected}: {report}");
+    }
+}
+
+/// One answer of two is a majority of three with the asker itself.
+#[test]
+fn a_majority_that_answers_is_enough() {
+    let mut world = answered();
+    world.interview.as_mut().unwrap().answers.remove(&node(3));
+    assert!(launch(&world).is_some());
+}
+
+/// S17: with an intact disk and a majority of peers, the store is not needed.
+#[test]
+fn a_start_does_not_wait_for_the_store() {
+    let mut world = answered();
+    world.store = None;
+    assert!(launch(&world).is_none(), "it gives the store a short look");
+    world.interview.as_mut().unwrap().since = ago(2);
+    assert!(launch(&world).is_some());
+    world.see_store(Err(Trouble::Denied("403".to_owned())));
+    assert!(launch(&world).is_some());
+}
+
+/// S13: a member whose data a quorum would fill again gives it up; where nobody would, it is kept.
+#[test]
+fn data_that_went_back_is_given_up_only_where_it_comes_back() {
+    let gives_up = |serves: bool| {
+        let mut world = answered();
+        retell(&mut world, |told| {
+            (told.serves, told.heard) = (serves, Some(Heard { term: 4, ..Heard::default() }));
+        });
+        matches!(plan::plan(&world).node, Some(Action::Remember(state)) if state.phase == Phase::Abandoned)
+    };
+    assert!(gives_up(true) && !gives_up(false));
+}
+
+/// S11, S20: what proves the data worthless does not come out only when another answer is missing.
+#[test]
+fn a_removal_outweighs_news_of_an_epoch_that_forms() {
+    let mut world = answered();
+    let answers = &mut world.interview.as_mut().unwrap().answers;
+    answers.get_mut(&node(2)).unwrap().known = Some(newer(LineageState::Forming));
+    answers.get_mut(&node(3)).unwrap().removed = true;
+    let report = plan::plan(&world).report.to_string();
+    assert!(report.contains("was removed"), "{report}");
+}
+
+/// S11: a disk that has forgotten who its fellows are asks until somebody tells it.
+#[test]
+fn a_disk_that_forgot_its_fellows_does_not_start_alone() {
+    let mut world = answered();
+    (world.recall.lineage, world.store) = (None, None);
+    world.recall.members.clear();
+    world.interview.as_mut().unwrap().answers.clear();
+    world.interview.as_mut().unwrap().since = ago(60);
+    assert!(launch(&world).is_none());
+    // A cluster that was just taken over knows only itself.
+    let place = world.state.place.as_mut().unwrap();
+    (place.lineage, place.epoch) = (e2d_core::id::LineageId(0), Epoch(0));
+    assert!(launch(&world).is_some());
+}
+
+/// S11: a promise that is found on the disk may be a copy of a disk that has voted since: it asks first.
+#[test]
+fn a_promise_found_on_the_disk_asks_before_it_starts() {
+    let lineage = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
+    let mut world = worlds::settled(&lineage, Phase::Founding);
+    world.lineage_since = ago(1);
+    world.promised = Some(lineage.claim.nonce);
+    assert!(launch(&world).is_some(), "it promised in this very run: {}", plan::plan(&world).report);
+    world.promised = None;
+    let Some(Action::Remember(state)) = plan::plan(&world).node else { panic!("it counts this start") };
+    world.remembered(*state);
+    assert_eq!(plan::plan(&world).node, Some(Action::Interview { start: 2 }));
+    world.interviewing(2);
+    assert!(plan::plan(&world).report.to_string().contains("silent: "));
+}
+
+/// S11: data lost under a promise costs the identity; an etcd that wrote nothing costs nothing.
+#[test]
+fn a_founder_whose_data_is_missing_gives_its_identity_up() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&lineage, Phase::Founding);
+    world.data = Some(DataDir::Empty);
+    let gives_up = |world: &World| matches!(plan::plan(world).node, Some(Action::Remember(state)) if state.phase == Phase::Abandoned);
+    assert!(gives_up(&world));
+    world.promised = Some(lineage.claim.nonce);
+    assert!(!gives_up(&world), "this very run promised, and has not started yet");
+    (world.promised, world.launched) = (None, Some(lineage.claim.nonce));
+    assert!(!gives_up(&world), "etcd ended before it wrote anything");
+    world.launched = Some(e2d_core::id::Nonce(1));
+    assert!(gives_up(&world), "it was for another claim");
+}
+
+/// S16: data of another cluster than the one on record is not started on, by a founder no more than by a member.
+#[test]
+fn data_of_another_cluster_is_refused() {
+    for phase in [Phase::Founding, Phase::Joining, Phase::Member] {
+        let lineage = lineage(3, 2, LineageState::Live, ClaimKind::Restore);
+        let mut world = worlds::settled(&lineage, phase);
+        world.promised = Some(lineage.claim.nonce);
+        let older = worlds::lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+        world.data = Some(worlds::disk(&worlds::place(&older, 1)));
+        let plan = plan::plan(&world);
+        assert!(matches!(plan.node, Some(Action::Refuse { .. })), "{phase:?}: {}", plan.report);
+    }
+}
+
+/// S20: a node with something to settle about itself changes nothing for the others.
+#[test]
+fn a_leader_that_cannot_see_its_own_disk_changes_no_member() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&lineage);
+    let dead = lineage.founder_member(&worlds::founder(3));
+    world.etcd.heard.insert(dead, ago(4_000));
+    let peer = world.peers.get_mut(&node(3)).unwrap();
+    (peer.alive, peer.heard_at, peer.steady_since) = (false, Some(ago(4_000)), ago(4_000));
+    assert!(plan::plan(&world).cluster.is_some());
+    for data in [None, Some(DataDir::NotMounted("/data is empty".to_owned()))] {
+        let blind = World { data, ..world.clone() };
+        assert!(plan::plan(&blind).cluster.is_none());
+    }
+    let mut elsewhere = world;
+    elsewhere.state.phase = Phase::Empty;
+    elsewhere.peers.values_mut().filter_map(|peer| peer.word.as_mut()).for_each(|word| word.progress = None);
+    let plan = plan::plan(&elsewhere);
+    assert_eq!((plan.cluster, plan.report.lines.len()), (None, 0), "its disk does not say that it is a member");
+}
+
+/// S16: an older epoch's disk stops when a newer one is known, and is given up when that is live.
+#[test]
+fn a_newer_epoch_fences_an_older_disk() {
+    let old = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&old);
+    let next = |state| Lineage { seq: 9, ..lineage(3, 2, state, ClaimKind::Restore) };
+    world.recall.lineage = Some(next(LineageState::Forming));
+    worlds::see_store(&mut world, Some(&next(LineageState::Forming)), vec![]);
+    let plan = plan::plan(&world);
+    assert!(matches!(plan.node, Some(Action::Stop { .. })) && plan.cluster.is_none(), "{}", plan.report);
+    world.exited(e2d_core::observe::Process::Absent);
+    let report = plan::plan(&world).report.to_string();
+    assert!(report.contains("older data here is kept"), "{report}");
+    world.recall.lineage = Some(next(LineageState::Live));
+    worlds::see_store(&mut world, Some(&next(LineageState::Live)), vec![]);
+    let Some(Action::Remember(state)) = plan::plan(&world).node else { panic!("it is given up") };
+    assert_eq!(state.because.as_deref(), Some("its data is of epoch 1, and epoch 2 is live"));
+    world.remembered(*state);
+    let Some(Action::Quarantine(evidence)) = plan::plan(&world).node else { panic!("it is set aside") };
+    assert!(evidence.because().contains("epoch 2 is live"), "{evidence}");
+}
