@@ -85,8 +85,9 @@ impl World {
     pub fn hear_testimony(&mut self, witness: NodeId, testimony: Testimony) {
         if let Some(interview) = &mut self.interview
             && interview.start == testimony.start
+            && interview.answers.insert(witness, testimony).is_none()
         {
-            interview.answers.insert(witness, testimony);
+            interview.grown = self.now;
         }
     }
 
@@ -131,7 +132,8 @@ impl World {
 
     /// The questions about this disk are being put.
     pub fn interviewing(&mut self, start: u64) {
-        self.interview = Some(Interview { start, since: self.now, answers: std::collections::BTreeMap::new() });
+        self.interview =
+            Some(Interview { start, since: self.now, grown: self.now, answers: std::collections::BTreeMap::new() });
     }
 
     /// etcd was started: what was asked before is done with.

@@ -50,6 +50,8 @@ pub struct Interview {
     pub start: u64,
     /// When it was begun.
     pub since: crate::time::Moment,
+    /// When the last witness was heard for the first time, or it was begun.
+    pub grown: crate::time::Moment,
     /// The answers, by witness.
     pub answers: BTreeMap<NodeId, Testimony>,
 }

@@ -1,6 +1,6 @@
 //! Why a node waits, in words that a person can act on (S21).
 
-use crate::id::{Epoch, LineageId, MemberId, NodeId};
+use crate::id::{ArchiveId, Epoch, LineageId, MemberId, NodeId};
 use crate::lineage::LineageState;
 use std::fmt;
 use std::time::Duration;
@@ -104,6 +104,17 @@ pub enum Reason {
     Cloned(String),
     /// The disk's member belongs on another machine, at this URL, so this may be a copy of it.
     Elsewhere(String),
+    /// An archive that was taken from this disk holds more than the disk does now, and nobody serves without it.
+    ArchiveIsAhead {
+        /// Which.
+        archive: ArchiveId,
+        /// The raft index that it holds.
+        further: u64,
+        /// The raft index of the disk.
+        index: u64,
+    },
+    /// The cluster removed this member, and nobody is seen to serve without it.
+    RemovedAndAlone(MemberId),
     /// No member of the cluster offers a seat.
     NoInvitation,
     /// The cluster has all the members it is to have.
@@ -263,6 +274,14 @@ impl fmt::Display for Reason {
             Self::Elsewhere(home) => write!(
                 f,
                 "the disk's member belongs at {home}, and this machine is another: this may be a copy, and no quorum could re-seed it; bring it home, or wipe it"
+            ),
+            Self::ArchiveIsAhead { archive, further, index } => write!(
+                f,
+                "archive {archive} was taken from this disk at index {further}, and the disk is at {index} now, and no quorum could re-seed it: a person must decide"
+            ),
+            Self::RemovedAndAlone(member) => write!(
+                f,
+                "member {member} was removed from its cluster, and no other node is seen to serve it, so the data here is kept"
             ),
             Self::NoInvitation => f.write_str("no member of the cluster has offered a seat yet"),
             Self::NoSeat { members } => write!(f, "all {members} seats are taken, and this node is a spare"),

@@ -74,9 +74,8 @@ pub fn is_present(world: &World, member: &Member) -> bool {
     let own = world.state.place.is_some_and(|place| place.member == member.id);
     let told = node_of(world, member).and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
     let stopped = told.is_some_and(|word| word.etcd == EtcdWord::Stopped);
-    own || (!stopped
-        && world.etcd.heard.contains_key(&member.id)
-        && world.now.since(etcd_heard(world, member.id)) <= ETCD_HEARS)
+    let heard = world.etcd.heard.get(&member.id).is_some_and(|heard| world.now.since(*heard) <= ETCD_HEARS);
+    own || (!stopped && heard)
 }
 
 /// Proves that a recorded or listed disk will never speak again under its old identity, without any

@@ -116,11 +116,11 @@ pub fn note_presence(sim: &mut Sim) {
     }
 }
 
-/// The longest log of a cluster, wherever it lies.
+/// The longest log of a cluster, wherever it lies; of equal ones, that which was carried out the furthest.
 #[must_use]
 pub fn newest(sim: &Sim, cluster: ClusterId) -> Option<&Disk> {
     let disks = sim.hosts.iter().filter_map(|host| host.volume.data.as_deref());
-    disks.filter(|disk| disk.cluster == cluster).max_by_key(|disk| disk.last())
+    disks.filter(|disk| disk.cluster == cluster).max_by_key(|disk| (disk.last(), disk.applied.index))
 }
 
 /// The members of a cluster that have a whole disk on a machine that may return, `without` left aside.

@@ -8,16 +8,13 @@ use super::disk::abandon;
 use crate::action::{Action, Refusal, StopReason};
 use crate::lineage::LineageState;
 use crate::memory::{Phase, State};
-use crate::observe::{ExitCause, Process, World};
+use crate::observe::World;
 use crate::reason::Reason;
 
-/// Considers whether this disk's epoch is over, or this member removed from it.
+/// Considers whether this disk's epoch is over.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
     let Some(place) = world.state.place else { return Verdict::Idle };
-    if let Process::Exited { cause: ExitCause::Removed, .. } = world.etcd.process {
-        return abandon(world, format!("etcd says that member {} was removed from its cluster", place.member));
-    }
     if let Some(refusal) = other_lineage(world) {
         return refusal;
     }

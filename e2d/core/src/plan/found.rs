@@ -92,7 +92,7 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
     let live = lineage.state == LineageState::Live;
     let has_data = matches!(world.data, Some(DataDir::Member(_)));
     if let (None, Some(DataDir::Unreadable(what))) = (world.runs(), &world.data) {
-        return spoilt(world, what);
+        return spoilt(world, lineage, what);
     }
     match world.runs() {
         Some(Gate::Open) => became_member(world),
@@ -114,26 +114,45 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
 }
 
 /// Restored data that cannot be read: restored again if etcd has never run on it, else this founder
-/// gives its identity up, for what it said is lost (S11).
-fn spoilt(world: &World, what: &str) -> Verdict {
+/// gives its identity up, for what it said is lost (S11). If others may have served clients by now, only when they do.
+fn spoilt(world: &World, lineage: &Lineage, what: &str) -> Verdict {
     match (world.state.opened, world.state.ran) {
-        (true, _) => restart::damaged(world, what),
-        (false, true) => abandon(world, format!("its data cannot be read, and etcd has run on it: {what}")),
         (false, false) => safety::prove_never_served(world)
             .map_or(Verdict::Idle, |evidence| Verdict::Act(Action::Quarantine(evidence))),
+        (false, true) if is_unserved(world, lineage) => {
+            abandon(world, format!("its data cannot be read, and etcd has run on it: {what}"))
+        }
+        _ => restart::damaged(world, what),
     }
 }
 
-/// Starts etcd. A founder that promised in this very run has nothing to forget; one that finds its
-/// promise on the disk may have been set back to it, so it asks the others first (S11).
+/// Whether nobody can have been served under this claim: it still forms, or nobody else founds it.
+fn is_unserved(world: &World, lineage: &Lineage) -> bool {
+    let claim = lineage.claim.nonce;
+    let mut stored = world.stored().into_iter().map(|(stored, _)| stored);
+    let forms = stored.any(|stored| stored.state == LineageState::Forming && stored.claim.nonce == claim);
+    !world.state.opened && (forms || lineage.claim.founders.len() == 1)
+}
+
+/// Starts etcd. A founder of a birth that promised in this very run has nothing to forget, for nobody ran before all had
+/// promised. Any other may have been set back to its promise, or to before it, so it asks the others first (S11).
 fn start(world: &World, lineage: &Lineage, founder: &Founder, gate: Gate) -> Verdict {
-    let fresh = world.promised == Some(lineage.claim.nonce);
-    if !fresh && let Err(verdict) = restart::ask(world) {
-        return verdict;
+    let fresh = world.promised == Some(lineage.claim.nonce) && lineage.claim.kind == ClaimKind::Birth;
+    if !fresh {
+        match restart::ask(world) {
+            Ok(()) => {}
+            Err(Verdict::Wait(Reason::DiskWentBack { witness })) if is_unserved(world, lineage) => {
+                return abandon(
+                    world,
+                    format!("node {witness} heard this disk further on than it is now, under the same claim"),
+                );
+            }
+            Err(verdict) => return verdict,
+        }
     }
     let index = if let Some(DataDir::Member(data)) = &world.data { data.index } else { 0 };
-    if !fresh && let Some(witness) = restart::store_remembers_more(world, index) {
-        return Verdict::Wait(Reason::DiskWentBack { witness });
+    if !fresh && let Err(verdict) = restart::check_store(world, index) {
+        return verdict;
     }
     let opened = world.state.opened || gate == Gate::Open;
     if world.state.start == 0 || !world.state.ran || opened != world.state.opened {

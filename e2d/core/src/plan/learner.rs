@@ -65,7 +65,8 @@ fn unstarted(world: &World, learner: &Member) -> Verdict {
         Some((other, told)) if Some(other) != node && wants_a_seat(told) => {
             Some(format!("node {other} stands at {} in the place of {whose}", learner.peer_url))
         }
-        _ if waited > world.policy.learner_patience => {
+        // Heard, it runs, and its name was not published yet: that takes a quorum.
+        _ if waited > world.policy.learner_patience && !safety::is_present(world, learner) => {
             Some(format!("{whose} did not start for {} s", waited.as_secs()))
         }
         _ => None,

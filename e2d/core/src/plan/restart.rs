@@ -13,7 +13,7 @@ use crate::observe::{DataDir, ExitCause, Gate, Process, World};
 use crate::reason::Reason;
 use std::time::Duration;
 
-/// How long the answer of each member is waited for, when enough others have answered.
+/// How long the answer of one more member is waited for, when enough others have answered.
 const LATE: Duration = Duration::from_secs(1);
 
 /// Considers starting etcd on the data that is there.
@@ -37,14 +37,15 @@ pub fn consider(world: &World) -> Verdict {
                 return Verdict::Act(Action::Refuse { why: Refusal::NewerData(what.clone()) });
             }
             ExitCause::Corrupt(what) => return damaged(world, what),
-            ExitCause::Stopped | ExitCause::Removed | ExitCause::Failed(_) => {}
+            ExitCause::Removed => return removed(world, &place),
+            ExitCause::Stopped | ExitCause::Failed(_) => {}
         }
     }
     if let Err(verdict) = ask(world) {
         return verdict;
     }
-    if let Some(witness) = store_remembers_more(world, data.index) {
-        return Verdict::Wait(Reason::DiskWentBack { witness });
+    if let Err(verdict) = check_store(world, data.index) {
+        return verdict;
     }
     Verdict::Act(Action::Start(Box::new(Launch {
         name: world.name(),
@@ -104,7 +105,7 @@ pub(super) fn ask(world: &World) -> Result<(), Verdict> {
 
 /// The members that may still answer: a majority is enough, but whoever is there and knows better is heard.
 fn late(world: &World, place: &Place, interview: &Interview) -> Vec<NodeId> {
-    if world.now.since(interview.since) >= LATE {
+    if world.now.since(interview.grown) >= LATE {
         return vec![];
     }
     let fellows = interview::fellows(world, place).0;
@@ -145,27 +146,58 @@ fn begun(world: &World) -> Result<&Interview, Verdict> {
     }
 }
 
-/// An archive that was taken from this very disk holds more than the disk does now.
-pub(super) fn store_remembers_more(world: &World, index: u64) -> Option<NodeId> {
-    let (me, place) = (world.node()?, world.state.place?);
+/// Whether an archive that was taken from this very disk holds more than the disk does now.
+///
+/// # Errors
+/// What to do instead of starting: the disk was set back.
+pub(super) fn check_store(world: &World, index: u64) -> Result<(), Verdict> {
+    let (Some(me), Some(place), Some(view)) = (world.node(), world.state.place, world.store_view()) else {
+        return Ok(());
+    };
     let ahead = |a: &&crate::observe::ArchiveSeen| a.node == me && a.epoch == place.epoch && a.index > index;
-    world.store_view()?.archives.iter().find(ahead).map(|archive| archive.node)
+    let Some(archive) = view.archives.iter().find(ahead) else { return Ok(()) };
+    let further = archive.index;
+    Err(match reseeded_by(world)? {
+        Some(node) => abandon(
+            world,
+            format!(
+                "archive {} was taken from it at index {further}, and it is at {index} now; node {node} serves",
+                archive.id
+            ),
+        ),
+        None => Verdict::Wait(Reason::ArchiveIsAhead { archive: archive.id, further, index }),
+    })
 }
 
-/// Data that etcd cannot read is given up only when others, who have a quorum without it, would fill this node
-/// again. They are asked: what their words said may be older than the damage.
+/// Data that etcd cannot read is given up only when others would fill this node again.
 pub(super) fn damaged(world: &World, what: &str) -> Verdict {
-    let interview = match begun(world) {
-        Ok(interview) => interview,
-        Err(verdict) => return verdict,
-    };
-    let mut answers = interview.answers.iter().filter(|(_, testimony)| testimony.start == interview.start);
-    match answers.find(|(_, testimony)| testimony.serves || testimony.removed) {
-        Some((node, _)) => {
+    match reseeded_by(world) {
+        Err(verdict) => verdict,
+        Ok(Some(node)) => {
             abandon(world, format!("its data cannot be read, and node {node} serves what it held: {what}"))
         }
-        None => Verdict::Wait(Reason::DataUnreadable(what.to_owned())),
+        Ok(None) => Verdict::Wait(Reason::DataUnreadable(what.to_owned())),
     }
+}
+
+/// etcd found out that its member was removed. Its data may be all that is left of the cluster, if the others were lost
+/// while they agreed on that, so it is given up only when they serve.
+fn removed(world: &World, place: &Place) -> Verdict {
+    match reseeded_by(world) {
+        Err(verdict) => verdict,
+        Ok(Some(node)) => abandon(
+            world,
+            format!("etcd says that member {} was removed from its cluster, which node {node} serves", place.member),
+        ),
+        Ok(None) => Verdict::Wait(Reason::RemovedAndAlone(place.member)),
+    }
+}
+
+/// A node whose etcd has a quorum without this disk. It is asked: what its word said may be older than the damage.
+fn reseeded_by(world: &World) -> Result<Option<NodeId>, Verdict> {
+    let interview = begun(world)?;
+    let mut answers = interview.answers.iter().filter(|(_, testimony)| testimony.start == interview.start);
+    Ok(answers.find(|(_, testimony)| testimony.serves || testimony.removed).map(|(node, _)| *node))
 }
 
 /// etcd runs. A newcomer that answers is a member from now on, and what was asked is done with.

@@ -45,7 +45,8 @@ pub fn consider(world: &World) -> Verdict {
     let highest = highest.map(|vow| vow.round).max().unwrap_or(0);
     let vow = if proposer == me {
         match world.state.vows.last() {
-            Some(last) if last.founders == set && last.round == highest => {
+            // A founder that vowed to others in this round or a later one can only follow a higher one.
+            Some(last) if last.founders == set && !is_overtaken(world, last) => {
                 return Verdict::Wait(Reason::FoundersMissing(not_vowed(world, last, me)));
             }
             _ => Vow { round: highest.saturating_add(1), founders: set },
@@ -65,6 +66,10 @@ pub fn consider(world: &World) -> Verdict {
     let mut vows = world.state.vows.clone();
     vows.push(vow);
     Verdict::Act(Action::Remember(Box::new(State { vows, ..world.state.clone() })))
+}
+
+fn is_overtaken(world: &World, vow: &Vow) -> bool {
+    world.words().filter_map(|(_, word)| word.vow.as_ref()).any(|other| other.round >= vow.round && other != vow)
 }
 
 fn word_vow(world: &World, node: NodeId) -> Option<&Vow> {

@@ -377,6 +377,8 @@ fn a_learner_that_says_where_it_belongs_keeps_its_seat() {
     world.lineage_since = ago(100);
     assert_eq!(removes(&world), None, "it was not here for long enough to know");
     (world.listening_since, world.lineage_since) = (ago(4_000), ago(4_000));
+    assert_eq!(removes(&world), None, "etcd hears it, so it runs, and has not published its name yet");
+    world.etcd.heard.remove(&learner);
     assert_eq!(removes(&world), Some(learner), "nobody knows whose it is, and nobody came");
     world.sponsored.insert(learner, (node(3), ago(10)));
     assert_eq!(removes(&world), None, "it was added for a node a moment ago");

@@ -219,7 +219,8 @@ fn start(choices: &mut Choices<'_>, world: &mut World) {
                 serves: choices.chance(50),
                 heard: None,
             };
-            let fresh = Interview { start: world.state.start, since: NOW - choices.age(), answers: [].into() };
+            let fresh =
+                Interview { start: world.state.start, since: NOW - choices.age(), grown: NOW, answers: [].into() };
             let interview = world.interview.get_or_insert(fresh);
             interview.answers.insert(node(2 + choices.pick(size)), told);
         }

@@ -107,9 +107,11 @@ fn number(reason: &Reason) -> usize {
         Reason::Backoff { .. } => 43,
         Reason::Held(_) => 44,
         Reason::Elsewhere(_) => 45,
+        Reason::RemovedAndAlone(_) => 47,
+        Reason::ArchiveIsAhead { .. } => 48,
     }
 }
-const REASONS: usize = 47;
+const REASONS: usize = 49;
 
 /// Each reason, and the values that its sentence must name.
 fn reasons() -> Vec<(Reason, Vec<String>)> {
@@ -166,6 +168,11 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
         (Reason::Backoff { message: said(), remaining: Duration::from_millis(1_500) }, text(&[&said(), &"1.5"])),
         (Reason::Held(said()), vec![said()]),
         (Reason::Elsewhere(said()), vec![said()]),
+        (
+            Reason::ArchiveIsAhead { archive: ArchiveId(Digest([7; 32])), further: 91, index: 52 },
+            vec!["0707".to_owned(), "91".to_owned(), "52".to_owned()],
+        ),
+        (Reason::RemovedAndAlone(MemberId(7)), vec!["0000000000000007".to_owned()]),
     ]
 }
 

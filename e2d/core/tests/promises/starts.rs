@@ -4,10 +4,10 @@ use crate::choices::{Scene, cases, scenes};
 use crate::worlds::{self, ago, archive, known, lineage, node};
 use e2d_core::action::{Action, Launch};
 use e2d_core::id::{BootId, Epoch};
-use e2d_core::interview::{self, Finding, Interview, Testimony};
+use e2d_core::interview::{self, Finding, Interview, Question, Testimony};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
-use e2d_core::memory::{Heard, Phase};
-use e2d_core::observe::{DataDir, Gate, Trouble, World};
+use e2d_core::memory::{Heard, Phase, Place};
+use e2d_core::observe::{DataDir, ExitCause, Gate, Process, Trouble, World};
 use e2d_core::plan;
 use e2d_core::word::Known;
 use proptest::prelude::*;
@@ -124,12 +124,18 @@ fn answered() -> World {
     let heard = Heard { start: 3, boot: Some(BootId(9)), term: 3, index: 900 };
     let told = Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: true, heard: Some(heard) };
     let answers = [(node(2), told), (node(3), told)].into();
-    world.interview = Some(Interview { start: 4, since: ago(1), answers });
+    world.interview = Some(Interview { start: 4, since: ago(1), grown: ago(1), answers });
     world
 }
 
 fn retell(world: &mut World, change: impl Fn(&mut Testimony)) {
     world.interview.as_mut().unwrap().answers.values_mut().for_each(change);
+}
+
+fn see_own_archive_ahead(world: &mut World) {
+    let own = archive(&lineage(3, 1, LineageState::Live, ClaimKind::Birth), 50, node(1), true);
+    let ahead = e2d_core::observe::ArchiveSeen { index: 901, ..own };
+    world.store.as_mut().unwrap().value.archives.push(ahead);
 }
 
 fn newer(state: LineageState) -> Known {
@@ -153,10 +159,15 @@ fn an_answer_that_knows_better_holds_the_start_back() {
         ("index 901", |world| {
             retell(world, |told| told.heard = Some(Heard { index: 901, ..Heard::default() }));
         }),
-        ("further on than it is now", |world| {
-            let own = archive(&lineage(3, 1, LineageState::Live, ClaimKind::Birth), 50, node(1), true);
-            let ahead = e2d_core::observe::ArchiveSeen { index: 901, ..own };
-            world.store.as_mut().unwrap().value.archives.push(ahead);
+        ("was taken from it at index 901", see_own_archive_ahead),
+        ("was taken from this disk at index 901", |world| {
+            see_own_archive_ahead(world);
+            retell(world, |told| told.serves = false);
+        }),
+        ("silent: ", |world| {
+            let interview = world.interview.as_mut().unwrap();
+            interview.answers.remove(&node(3));
+            interview.grown = world.now;
         }),
     ];
     for (expected, change) in changes {
@@ -200,6 +211,40 @@ fn data_that_went_back_is_given_up_only_where_it_comes_back() {
     assert!(gives_up(true) && !gives_up(false));
 }
 
+/// S4, S13: a member that etcd calls removed gives its data up to those who serve, and keeps it while nobody does: the
+/// others may have been lost while they agreed on the removal.
+#[test]
+fn a_removed_member_keeps_its_data_until_others_serve() {
+    let removed = |serves: bool| {
+        let mut world = answered();
+        world.etcd.process = Process::Exited { cause: ExitCause::Removed, at: ago(1) };
+        retell(&mut world, |told| told.serves = serves);
+        plan::plan(&world).report.to_string()
+    };
+    assert!(removed(true).contains("give this disk's identity up"), "{}", removed(true));
+    assert!(removed(false).contains("so the data here is kept"), "{}", removed(false));
+}
+
+/// S4: a witness whose own etcd has only just come into view does not take the silence of others for their presence.
+#[test]
+fn presence_is_what_was_heard_lately() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&lineage);
+    let question = Question { node: node(2), ..question(&world) };
+    assert!(interview::testify(&world, &question).0.serves);
+    for member in world.etcd.heard.values_mut() {
+        *member = ago(9);
+    }
+    world.etcd.process = Process::Running { gate: Gate::Open, since: ago(1) };
+    assert!(!interview::testify(&world, &question).0.serves, "nobody was heard for nine seconds");
+}
+
+fn question(world: &World) -> Question {
+    let place = world.state.place.unwrap();
+    let member = lineage(3, 1, LineageState::Live, ClaimKind::Birth).founder_member(&worlds::founder(2));
+    Question { node: node(2), boot: BootId(5), start: 9, place: Place { member, ..place } }
+}
+
 /// S11, S20: what proves the data worthless does not come out only when another answer is missing.
 #[test]
 fn a_removal_outweighs_news_of_an_epoch_that_forms() {
@@ -226,20 +271,43 @@ fn a_disk_that_forgot_its_fellows_does_not_start_alone() {
     assert!(launch(&world).is_some());
 }
 
-/// S11: a promise that is found on the disk may be a copy of a disk that has voted since: it asks first.
+/// S11: a promise may be a copy, or a repetition, of one under which the disk has voted since: it asks first. Only in a
+/// birth nobody runs before all have promised.
 #[test]
-fn a_promise_found_on_the_disk_asks_before_it_starts() {
-    let lineage = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
-    let mut world = worlds::settled(&lineage, Phase::Founding);
-    world.lineage_since = ago(1);
-    world.promised = Some(lineage.claim.nonce);
+fn a_promise_asks_before_it_starts() {
+    let forming = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
+    let born = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    for (lineage, promised) in [(&forming, true), (&forming, false), (&born, false)] {
+        let mut world = worlds::settled(lineage, Phase::Founding);
+        world.lineage_since = ago(1);
+        world.promised = promised.then_some(lineage.claim.nonce);
+        let Some(Action::Remember(state)) = plan::plan(&world).node else { panic!("it counts this start") };
+        world.remembered(*state);
+        assert_eq!(plan::plan(&world).node, Some(Action::Interview { start: 2 }));
+        world.interviewing(2);
+        assert!(plan::plan(&world).report.to_string().contains("silent: "));
+    }
+    let mut world = worlds::settled(&born, Phase::Founding);
+    (world.promised, world.state.opened) = (Some(born.claim.nonce), true);
     assert!(launch(&world).is_some(), "it promised in this very run: {}", plan::plan(&world).report);
-    world.promised = None;
-    let Some(Action::Remember(state)) = plan::plan(&world).node else { panic!("it counts this start") };
-    world.remembered(*state);
-    assert_eq!(plan::plan(&world).node, Some(Action::Interview { start: 2 }));
-    world.interviewing(2);
-    assert!(plan::plan(&world).report.to_string().contains("silent: "));
+}
+
+/// S11: a founder whose disk went back under a claim that has served nobody makes way for another identity.
+#[test]
+fn a_founder_that_went_back_gives_its_identity_up_while_nobody_is_served() {
+    for state in [LineageState::Forming, LineageState::Live] {
+        let lineage = lineage(3, 2, state, ClaimKind::Restore);
+        let mut world = worlds::settled(&lineage, Phase::Founding);
+        (world.state.start, world.raised, world.lineage_since) = (4, Some(4), ago(1));
+        worlds::see_store(&mut world, Some(&lineage), vec![]);
+        let heard = Heard { start: 6, boot: Some(BootId(9)), term: 3, index: 900 };
+        let told =
+            Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: false, heard: Some(heard) };
+        let answers = [(node(2), told), (node(3), told)].into();
+        world.interview = Some(Interview { start: 4, since: ago(1), grown: ago(1), answers });
+        let report = plan::plan(&world).report.to_string();
+        assert_eq!(report.contains("give this disk's identity up"), state == LineageState::Forming, "{report}");
+    }
 }
 
 /// S11: data lost under a promise costs the identity; an etcd that wrote nothing costs nothing.

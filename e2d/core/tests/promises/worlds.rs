@@ -455,7 +455,8 @@ fn restarting(choices: &mut Choices<'_>, size: usize) -> World {
         world.raised = Some(4);
     }
     if choices.chance(80) {
-        let mut interview = Interview { start: 4, since: NOW - choices.age(), answers: [].into() };
+        let mut interview =
+            Interview { start: 4, since: NOW - choices.age(), grown: NOW - choices.age(), answers: [].into() };
         for n in 2..=size {
             if choices.chance(75) {
                 interview.answers.insert(node(n), testimony(choices, &lineage));

@@ -142,11 +142,17 @@ fn fresh(sim: &mut Sim, launch: &Launch, keys: Keys) -> Disk {
         Cluster::Existing => BTreeMap::new(),
     };
     let place = &launch.place;
-    let wire = if sim.setup.mutant == Some(Mutant::ConstantToken) {
-        let ids: Vec<_> = launch.members.iter().map(|(_, url)| raftid::founder(&[url], "etcd-cluster")).collect();
-        raftid::cluster(&ids)
-    } else {
-        place.cluster
+    let wire = match launch.cluster {
+        Cluster::New if sim.setup.mutant == Some(Mutant::ConstantToken) => {
+            let ids: Vec<_> = launch.members.iter().map(|(_, url)| raftid::founder(&[url], "etcd-cluster")).collect();
+            raftid::cluster(&ids)
+        }
+        Cluster::New => place.cluster,
+        // A newcomer is told what the cluster that it joins is called.
+        Cluster::Existing => {
+            let mut disks = sim.hosts.iter().filter_map(|host| host.volume.data.as_ref());
+            disks.find(|disk| disk.cluster == place.cluster).map_or(place.cluster, |disk| disk.wire)
+        }
     };
     let disk = Disk::new(place.cluster, place.member, seats, keys, sim.ledger.serials);
     Disk { claim: place.claim, wire, ..disk }

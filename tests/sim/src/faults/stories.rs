@@ -32,7 +32,7 @@ pub enum Story {
     PartedSpares,
     /// Members are replaced elsewhere while the store is away, then the old ones come back empty.
     LaggingRecord,
-    /// A member is cut off and replaced, and then all the others lose their disks.
+    /// A member is cut off, with or without its e2d, and then all the others lose their disks.
     Straggler,
     /// Members are sealed, and the spares restore.
     Seals,
@@ -281,17 +281,20 @@ fn straggler(sim: &mut Sim) -> Drawn {
     let cut = about(sim, 66);
     drawn.extend(part(cut, &[3], &[0, 1, 2]));
     drawn.push((cut, Fault::Store(3, Access::Slow)));
+    let without_e2d = sim.rng.random_bool(0.5);
+    drawn.extend(without_e2d.then_some((cut, Fault::KillE2d(3))));
     let at = about(sim, 112);
     drawn.extend((0..3).map(|h| (at, Fault::Wipe(h))));
     let end = at + Duration::from_secs(40);
     drawn.extend([(end, Fault::Heal), (end, Fault::Store(3, Access::Open))]);
+    drawn.push((end + sim.millis(2_000, 20_000), Fault::StartE2d(3)));
     drawn
 }
 
 fn seals(sim: &mut Sim) -> Drawn {
     let at = about(sim, 35);
     let mut drawn: Drawn = (0..3).map(|h| (at, Fault::Seal(h))).collect();
-    let cut = at + sim.millis(10_000, 18_000);
+    let cut = at + sim.millis(9_000, 14_000);
     drawn.extend(part(cut, &[0, 1, 2], &[3, 4]));
     drawn.extend(treat(cut, 0..3, Access::Down));
     let end = cut + Duration::from_secs(40);

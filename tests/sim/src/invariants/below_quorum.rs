@@ -47,19 +47,23 @@ pub fn notes(sim: &mut Sim, h: usize, state: &State) {
     let twin = |(other, host): (usize, &crate::host::Host)| {
         other != h && !host.gone && host.volume.data.as_ref().is_some_and(|twin| twin.member == disk.member)
     };
-    // A copy has an original, and what was restored and has never run is in the store.
-    if disk.log.is_empty() || sim.hosts.iter().enumerate().any(twin) {
+    // A copy has an original, what went back in time must not speak, and what was restored and has never run is in the
+    // store.
+    let newest = ledger::newest(sim, disk.cluster);
+    let is_old = volume.set_back && newest.is_some_and(|newest| newest.last() > disk.last());
+    if is_old || disk.log.is_empty() || sim.hosts.iter().enumerate().any(twin) {
         return;
     }
     let over = sim.ledger.live.keys().next_back().is_some_and(|epoch| *epoch > place.epoch);
-    let newest = ledger::newest(sim, disk.cluster);
     let is_member = newest.is_some_and(|newest| newest.applied.seats.contains_key(&disk.member));
-    let lived = sim.ledger.served.contains(&disk.cluster) || sim.ledger.live.get(&place.epoch) == Some(&disk.cluster);
     let whole = ledger::whole(sim, disk.cluster, Some(h));
     // Who was there a moment ago is there, for all that anybody knows.
     let stays = |id: &&MemberId| whole.contains(*id) || (**id != disk.member && was_heard(sim, **id));
     let voters = newest.map(|newest| newest.applied.voters()).unwrap_or_default();
     let (others, voters) = (voters.iter().filter(stays).count(), voters.len());
+    // The only member of an epoch that went live knows whether it has served.
+    let live = sim.ledger.live.get(&place.epoch) == Some(&disk.cluster);
+    let lived = sim.ledger.served.contains(&disk.cluster) || (live && voters > 1);
     if !over && is_member && lived && !quorum::reached(others, voters) {
         let why = format!("host{h} gives its data up: {others} of {voters} disks of its cluster are left");
         sim.breach("S4", &why);

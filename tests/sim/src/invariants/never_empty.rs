@@ -2,7 +2,7 @@
 //!
 //! With a store, that is: no epoch was ever live, and there is no archive of anybody's. Without one,
 //! it is what can be seen: no machine in reach holds the data of a cluster that served. What is not
-//! seen: an empty cluster that nobody starts an etcd for.
+//! seen: an empty cluster that nobody starts an etcd for, and one from before e2d that left no trace.
 
 use crate::setup::Begin;
 use crate::sim::Sim;
@@ -37,7 +37,14 @@ fn has_lived(sim: &Sim, but: ClusterId, claim: Nonce) -> bool {
     let mut lived = sim.ledger.live.values().chain(&sim.ledger.served).chain(&sim.ledger.plain);
     let mut archives = sim.stores.iter().flat_map(|store| &store.archives);
     let backups = sim.setup.begin == Begin::OldBackups || archives.any(|archive| archive.claim != claim);
-    backups || lived.any(|cluster| *cluster != but)
+    backups || lived.any(|cluster| *cluster != but && !is_traceless(sim, *cluster))
+}
+
+/// Whether this is the cluster from before e2d, lost with all its disks before it had a lineage.
+fn is_traceless(sim: &Sim, cluster: ClusterId) -> bool {
+    let holds = |host: &crate::host::Host| host.volume.data.as_ref().is_some_and(|disk| disk.cluster == cluster);
+    let recorded = sim.ledger.live.values().any(|live| *live == cluster);
+    sim.ledger.plain == Some(cluster) && !recorded && !sim.hosts.iter().any(holds)
 }
 
 /// Whether a machine that can be talked to holds the data of a cluster that served.

@@ -23,7 +23,7 @@ pub fn starts(sim: &mut Sim, h: usize) {
         sim.breach("S11", &format!("member {member} runs on host{twin}, and is started on host{h}"));
     }
     match sim.ledger.speakers.get(&member).copied() {
-        Some((first, _)) if first != serial => {
+        Some((first, _)) if first != serial && !is_forgotten(sim, h) => {
             sim.breach("S11", &format!("member {member} speaks from another disk on host{h}"));
         }
         Some((_, longest)) if length < longest && is_remembered(sim, h, length) => {
@@ -44,6 +44,12 @@ pub fn decides(sim: &mut Sim, h: usize) {
     if told.is_some_and(|told| told > length as u64) {
         sim.breach("S11", &format!("member {member} on host{h} has {length} entries and was told of {told:?}"));
     }
+}
+
+/// Whether the disk was set back to before its etcd ran, and nothing is left that knows better: no other machine, and
+/// no object in the store, because somebody deleted it.
+fn is_forgotten(sim: &Sim, h: usize) -> bool {
+    sim.hosts[h].volume.set_back && sim.hosts.len() == 1 && sim.store(h).lineage().is_none()
 }
 
 /// Whether a majority of the others could have answered that this disk had more: nobody can know what

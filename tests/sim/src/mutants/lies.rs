@@ -2,11 +2,10 @@
 
 use super::Mutant;
 use e2d_core::id::NodeId;
-use e2d_core::interview::Interview;
+use e2d_core::interview::Testimony;
 use e2d_core::lineage::{Lineage, LineageState};
 use e2d_core::memory::Phase;
-use e2d_core::observe::{DataDir, ExitCause, Process, Seen, StoreView, World};
-use e2d_core::time::Moment;
+use e2d_core::observe::{DataDir, Seen, StoreView, World};
 use e2d_core::word::Word;
 use std::collections::BTreeMap;
 
@@ -16,7 +15,8 @@ pub struct Memo {
     first: BTreeMap<NodeId, Word>,
     ran: Option<Word>,
     wrote: Option<Lineage>,
-    flapped: Option<(usize, Moment)>,
+    seen: Option<usize>,
+    forgotten: Vec<NodeId>,
 }
 
 impl Memo {
@@ -37,9 +37,9 @@ impl Mutant {
     pub fn lie(self, world: &World, memo: &mut Memo) -> World {
         let mut world = world.clone();
         match self {
-            Self::RestoreOnSilence => forget_the_silent(&mut world),
+            Self::RestoreOnSilence => bury_the_silent(&mut world),
             Self::NoRecordLimit => widen_record(&mut world),
-            Self::UnsealAnyTime if world.state.phase == Phase::Sealed && world.store_view().is_none() => {
+            Self::UnsealAnyTime if world.state.phase == Phase::Sealed && world.trouble.is_some() => {
                 (world.state.phase, world.state.seal) = (Phase::Member, None);
             }
             Self::EmptyOnStoreError if world.trouble.take().is_some() => {
@@ -47,7 +47,7 @@ impl Mutant {
                 world.peers.values_mut().filter_map(|peer| peer.word.as_mut()).for_each(|word| word.known = None);
             }
             Self::TimeoutIsSuccess => believe(&mut world, memo),
-            Self::VowsFall => world.state.vows.iter_mut().for_each(|vow| vow.round = 0),
+            Self::VowsFall => forget_rounds(&mut world),
             Self::VowsPart => part_vows(&mut world),
             Self::RestartRestores => restart_restores(&mut world),
             Self::SelfDestruct => self_destruct(&mut world),
@@ -97,10 +97,13 @@ impl Mutant {
     }
 }
 
-fn forget_the_silent(world: &mut World) {
+/// Whoever is not seen is as good as if this disk had been it.
+fn bury_the_silent(world: &mut World) {
     let alive: Vec<NodeId> = world.visible().map(|(node, _)| node).collect();
-    if let Some(lineage) = &mut world.recall.lineage {
-        lineage.members.retain(|member| member.node.is_some_and(|node| alive.contains(&node)));
+    let recorded = world.lineage().map(|lineage| lineage.members.clone()).unwrap_or_default();
+    let silent = recorded.iter().filter_map(|member| member.node).filter(|node| !alive.contains(node));
+    if let Some(identity) = world.identity.as_mut().filter(|_| world.state.phase == Phase::Empty) {
+        identity.former.extend(silent);
     }
 }
 
@@ -127,6 +130,15 @@ fn believe(world: &mut World, memo: &Memo) {
     (seen.at, world.trouble, world.store_is_outdated) = (at, None, false);
     let version = seen.value.lineage.take().map(|(_, version)| version);
     seen.value.lineage = Some((wrote.clone(), version.unwrap_or(e2d_core::observe::Version(String::new()))));
+}
+
+/// What is proposed now is newer than any earlier vow.
+fn forget_rounds(world: &mut World) {
+    let Some(me) = world.node() else { return };
+    let proposal = world.words().next().filter(|(node, _)| *node < me).and_then(|(_, word)| word.vow.clone());
+    if proposal.is_some_and(|proposal| world.state.vows.last() != Some(&proposal)) {
+        world.state.vows.iter_mut().for_each(|vow| vow.round = 0);
+    }
 }
 
 /// Earlier vows were to whomever the next one is to.
@@ -161,9 +173,12 @@ fn restart_restores(world: &mut World) {
 
 /// A start that does not succeed at once is the data's fault, and others surely have it.
 fn self_destruct(world: &mut World) {
-    let asked = world.interview.as_ref().map(|interview: &Interview| world.now.since(interview.since).as_secs());
-    if asked.is_some_and(|seconds| seconds >= 3) && world.runs().is_none() {
-        world.etcd.process = Process::Exited { cause: ExitCause::Removed, at: world.now };
+    let waits = world.runs().is_none();
+    let Some(interview) = world.interview.as_mut().filter(|_| waits) else { return };
+    if world.now.since(interview.since).as_secs() >= 3 {
+        let (start, others) = (interview.start, NodeId(1));
+        let sure = Testimony { start, known: None, removed: true, serves: true, heard: None };
+        interview.answers.insert(others, sure);
     }
 }
 
@@ -197,20 +212,18 @@ fn every_member(world: &mut World) {
     }
 }
 
-/// Each change of who is there clears the list of those who are not.
+/// Each change of who is there clears the list of those who are not, for as long as they are not.
 fn forget_suspects(world: &mut World, memo: &mut Memo) {
-    let alive = world.visible().count();
-    match memo.flapped {
-        Some((known, _)) if known == alive => {}
-        _ => memo.flapped = Some((alive, world.now)),
+    let (alive, now) = (world.visible().count(), world.now);
+    let seen = memo.seen.replace(alive).unwrap_or(alive);
+    let members = world.recall.members.iter().filter_map(|member| member.node);
+    let absent: Vec<NodeId> = members.filter(|node| !world.peers.get(node).is_some_and(|peer| peer.alive)).collect();
+    if alive != seen {
+        memo.forgotten.clone_from(&absent);
     }
-    let mute: Vec<_> = world.peers.iter().filter(|(_, peer)| !peer.alive).map(|(node, _)| *node).collect();
-    if memo.flapped.is_some_and(|(_, at)| at > world.listening_since) {
-        for node in mute {
-            if let Some(peer) = world.peers.get_mut(&node) {
-                peer.heard_at = Some(world.now);
-            }
-        }
+    if absent.iter().any(|node| memo.forgotten.contains(node)) {
+        // Nobody counts how long they have been silent.
+        world.listening_since = now;
     }
 }
 
