@@ -199,7 +199,13 @@ impl Action {
             | Self::AddLearner { .. }
             | Self::Promote { .. }
             | Self::Remove(_) => true,
-            Self::Remember(state) => state.phase == Phase::Abandoned,
+            Self::Remember(state) => match state.phase {
+                Phase::Abandoned => true,
+                // A vow, and a founder's promise: without a store they are what a birth is made of.
+                Phase::Empty => !state.vows.is_empty(),
+                Phase::Founding => state.start == 0 && !state.ran,
+                Phase::Joining | Phase::Member | Phase::Sealed => false,
+            },
             _ => false,
         }
     }

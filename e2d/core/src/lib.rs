@@ -5,12 +5,14 @@
 //! keeps it so.
 
 pub mod action;
+pub mod hold;
 pub mod id;
 pub mod ingest;
 pub mod interview;
 pub mod lineage;
 pub mod memory;
 pub mod observe;
+pub mod operator;
 pub mod plan;
 pub mod quorum;
 pub mod raftid;

@@ -148,6 +148,8 @@ pub enum Reason {
         /// What is missing.
         missing: String,
     },
+    /// The member that an operator calls gone is alive.
+    Alive(MemberId),
     /// Removing or promoting would leave too few that can commit.
     QuorumAtRisk {
         /// Which member.
@@ -297,6 +299,9 @@ impl fmt::Display for Reason {
             Self::GatedMissing { present, needed } => write!(f, "{present} of {needed} restored members run"),
             Self::FollowersFirst => f.write_str("the followers reopen first"),
             Self::DeathNotProved { member, missing } => write!(f, "member {member} may be dead, but {missing}"),
+            Self::Alive(member) => {
+                write!(f, "member {member} is alive, and would come back by itself: stop its e2d first, if it is to go")
+            }
             Self::QuorumAtRisk { member, present, voters } => {
                 write!(f, "a change of member {member} would leave {present} of {voters} voters: too few to commit")
             }

@@ -134,6 +134,31 @@ pub fn prove_dead(world: &World, members: &[Member], dead: &Member) -> Result<Ev
     Ok(Evidence { subject: Death { member: dead.id }, because })
 }
 
+/// Proves that a listed member may be removed because an operator, called `by`, says that it is gone. That word stands
+/// for the proof of death and for nothing else: the rest must be able to commit, and the record to cover it. Against
+/// two witnesses that the member lives it does not stand.
+///
+/// # Errors
+/// The reason why not.
+pub fn prove_told(world: &World, members: &[Member], gone: &Member, by: &str) -> Result<Evidence<Death>, Reason> {
+    let own = world.state.place.is_some_and(|place| place.member == gone.id);
+    let present = is_present(world, gone);
+    let node = node_of(world, gone);
+    let reached = node.and_then(|node| world.peers.get(&node)).is_some_and(|peer| peer.alive);
+    if own || (present && reached) {
+        return Err(Reason::Alive(gone.id));
+    }
+    let absent = |member: &&Member| member.id != gone.id && !is_present(world, member);
+    if present && let Some(other) = members.iter().find(absent) {
+        return Err(Reason::AnotherUnhealthy(other.id));
+    }
+    may_change(world, members, gone.id, |member| member.id != gone.id)?;
+    let heard = world.etcd.heard.get(&gone.id).map(|&at| world.now.since(at).as_secs());
+    let etcd = heard.map_or("etcd has not heard it".to_owned(), |seconds| format!("etcd heard it {seconds} s ago"));
+    let gossip = if reached { "gossip reaches its node" } else { "gossip does not reach it" };
+    Ok(Evidence { subject: Death { member: gone.id }, because: format!("{by} says that it is gone; {etcd}, {gossip}") })
+}
+
 /// Proves that a learner which never started may be removed: nothing depends on it.
 #[must_use]
 pub fn prove_unstarted(learner: &Member, because: String) -> Option<Evidence<Death>> {

@@ -2,6 +2,7 @@
 
 use crate::id::{ArchiveId, Epoch, NodeId, Revision};
 use crate::lineage::Lineage;
+use std::fmt;
 
 /// One archive as the store's catalogue shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,13 @@ pub enum Trouble {
     Malformed(String),
     /// It belongs to a cluster with another gossip key.
     ForeignOwner(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unreachable(what) | Self::Denied(what) | Self::Malformed(what) | Self::ForeignOwner(what)) = self;
+        f.write_str(what)
+    }
 }
 
 /// Names one version of the lineage object, for compare-and-swap.

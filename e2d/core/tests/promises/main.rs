@@ -17,6 +17,7 @@ mod losses;
 #[cfg(test)]
 mod noise;
 #[cfg(test)]
+mod operators;
 mod orders;
 #[cfg(test)]
 mod reach;

@@ -18,7 +18,12 @@ fn changes_the_cluster(action: &Action) -> bool {
         Kind::Restore | Kind::Quarantine | Kind::AddLearner | Kind::Promote | Kind::Remove => true,
         _ => match action {
             Action::WriteLineage { lineage, .. } => lineage.state == LineageState::Forming,
-            Action::Remember(state) => state.phase == Phase::Abandoned,
+            Action::Remember(state) => match state.phase {
+                Phase::Abandoned => true,
+                Phase::Empty => !state.vows.is_empty(),
+                Phase::Founding => state.start == 0 && !state.ran,
+                Phase::Joining | Phase::Member | Phase::Sealed => false,
+            },
             _ => false,
         },
     }

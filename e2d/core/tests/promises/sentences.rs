@@ -109,9 +109,10 @@ fn number(reason: &Reason) -> usize {
         Reason::Elsewhere(_) => 45,
         Reason::RemovedAndAlone(_) => 47,
         Reason::ArchiveIsAhead { .. } => 48,
+        Reason::Alive(_) => 49,
     }
 }
-const REASONS: usize = 49;
+const REASONS: usize = 50;
 
 /// Each reason, and the values that its sentence must name.
 fn reasons() -> Vec<(Reason, Vec<String>)> {
@@ -173,6 +174,7 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
             vec!["0707".to_owned(), "91".to_owned(), "52".to_owned()],
         ),
         (Reason::RemovedAndAlone(MemberId(7)), vec!["0000000000000007".to_owned()]),
+        (Reason::Alive(member), text(&[&member])),
     ]
 }
 
