@@ -86,11 +86,12 @@ pub fn heir(world: &World) -> Result<MemberId, Refused> {
     let me = world.state.place.map(|place| place.member);
     let fit = |member: &&Member| Some(member.id) != me && !member.learner && safety::is_present(world, member);
     let come = |member: &Member| {
-        let word = member.node().and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
-        word.and_then(|word| word.progress).map(|progress| (progress.serves, progress.index))
+        let told = member.node().and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
+        told.and_then(|told| told.progress).map(|progress| (progress.serves, progress.index))
     };
     // A gated server is stopped in order as well.
-    let members = world.members().filter(|_| world.leads()).ok_or_else(|| Refused::NotLeading { leader: leader(world) });
+    let members =
+        world.members().filter(|_| world.leads()).ok_or_else(|| Refused::NotLeading { leader: leader(world) });
     let best = members?.iter().filter(fit).max_by_key(|member| (come(member), member.id));
     best.map(|member| member.id).ok_or(Refused::NoHeir)
 }

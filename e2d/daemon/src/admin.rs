@@ -1,12 +1,15 @@
-//! The admin API: its messages, its server on the local socket, its client.
+//! The admin API: its messages, its servers on the local socket and on TCP, its client.
 //!
 //! The messages of `proto/admin.proto` are the only picture of a node that is shown to anybody: the
 //! verbs of the command line render them, and their JSON is these messages.
 
 mod client;
+mod desk;
+pub mod order;
 mod server;
 
-pub use client::{AskError, connect};
+pub use client::{AskError, connect, connect_patiently};
+pub use desk::Desk;
 pub use server::{ServeError, serve};
 
 /// The generated messages.

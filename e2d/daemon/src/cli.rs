@@ -10,6 +10,7 @@ pub mod exit;
 mod generate;
 mod inform;
 pub mod logging;
+mod order;
 pub mod output;
 mod pki;
 mod run;

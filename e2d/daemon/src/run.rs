@@ -29,6 +29,9 @@ use tokio_util::task::TaskTracker;
 /// How many facts may wait for the mind. Observers wait when it is full; nothing is lost.
 const FACTS: usize = 64;
 
+/// How many orders of operators may wait for the mind.
+const ORDERS: usize = 4;
+
 /// Runs one node until it is told to stop, or may not go on.
 pub fn run(config: Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -80,7 +83,10 @@ async fn serve(config: Config) -> Result<After, Failure> {
         .map_err(|error| Failure::advise(error, "see whether another e2d or etcd uses the data directory"))?;
     let looks = look::start(&setting, &hands, &facts, &tasks);
     let (picture, shown) = watch::channel(Arc::default());
-    let desk = admin::serve(&setting.config.site.socket(), shown)
+    let (orders, ordered) = mpsc::channel(ORDERS);
+    tasks.spawn(forward(ordered, facts.clone()));
+    let desk = admin::Desk { picture: shown, orders };
+    let desk = admin::serve(&setting.config.site.socket(), desk)
         .await
         .map_err(|error| Failure::with_hint(Exit::TryAgain, error, "is another e2d running on this data directory?"))?;
     let desk = tokio::spawn(desk);
@@ -100,6 +106,15 @@ async fn serve(config: Config) -> Result<After, Failure> {
 }
 
 const FILES_HINT: &str = "e2d's own files lie in e2d/ in the data directory; a newer e2d reads newer ones";
+
+/// Passes orders on to the mind.
+async fn forward(mut orders: mpsc::Receiver<admin::order::Request>, facts: mpsc::Sender<Fact>) {
+    while let Some(request) = orders.recv().await {
+        if facts.send(Fact::Order(request)).await.is_err() {
+            return;
+        }
+    }
+}
 
 async fn signals(facts: mpsc::Sender<Fact>) {
     let listen = |kind| signal(kind).ok();

@@ -107,8 +107,8 @@ fn the_heir_is_the_voter_that_came_furthest() {
     let [one, other] = ids(&world)[..] else { panic!() };
     let node = |id| members.iter().find(|member: &&Member| member.id == id).unwrap().node().unwrap();
     for (id, index) in [(one, 70), (other, 50)] {
-        let word = world.peers.get_mut(&node(id)).unwrap().word.as_mut().unwrap();
-        word.progress = Some(e2d_core::word::Progress { index, serves: true, ..Default::default() });
+        let told = world.peers.get_mut(&node(id)).unwrap().word.as_mut().unwrap();
+        told.progress = Some(e2d_core::word::Progress { index, serves: true, ..Default::default() });
     }
     assert_eq!(operator::heir(&world), Ok(one));
     silence(&mut world, one);

@@ -34,17 +34,26 @@ pub enum AskError {
     Refused(#[from] tonic::Status),
 }
 
-/// Connects to the daemon behind a socket.
+/// Connects to the daemon behind a socket, for questions that it answers at once.
 pub async fn connect(socket: &Utf8Path) -> Result<AdminClient<Channel>, AskError> {
+    reach(socket, Endpoint::from(Uri::from_static("http://e2d")).timeout(WITHIN)).await
+}
+
+/// Connects to the daemon behind a socket, for orders that may take long. The operator's patience is the limit.
+pub async fn connect_patiently(socket: &Utf8Path) -> Result<AdminClient<Channel>, AskError> {
+    reach(socket, Endpoint::from(Uri::from_static("http://e2d"))).await
+}
+
+async fn reach(socket: &Utf8Path, endpoint: Endpoint) -> Result<AdminClient<Channel>, AskError> {
     let path = socket.to_owned();
     // Whether anybody listens is asked first, so that the answer is the system's own word.
     drop(e2d_etcd::socket::connect(&path).await.map_err(|source| AskError::Down { socket: path.clone(), source })?);
-    let endpoint = Endpoint::from(Uri::from_static("http://e2d")).timeout(WITHIN).connect_timeout(WITHIN);
     let connector = service_fn(move |_: Uri| {
         let path = path.clone();
         async move { e2d_etcd::socket::connect(&path).await.map(hyper_util::rt::TokioIo::new) }
     });
     let channel = endpoint
+        .connect_timeout(WITHIN)
         .connect_with_connector(connector)
         .await
         .map_err(|source| AskError::Broken { socket: socket.to_owned(), source })?;

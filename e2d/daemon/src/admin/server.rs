@@ -1,16 +1,12 @@
-//! The server on the local socket. It only reads what the mind published last, so that a question is
-//! answered whatever the node waits for.
+//! The server on the local socket.
 
-use super::v1::admin_server::{Admin, AdminServer};
-use super::v1::{StatusReply, StatusRequest};
+use super::desk::Desk;
+use super::v1::admin_server::AdminServer;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 use tokio::net::UnixListener;
-use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Request, Response, Status};
 
 /// Why the socket is not served. Nothing else was changed.
 #[derive(Debug, thiserror::Error)]
@@ -28,25 +24,10 @@ pub enum ServeError {
     },
 }
 
-struct Desk {
-    picture: watch::Receiver<Arc<StatusReply>>,
-}
-
-#[tonic::async_trait]
-impl Admin for Desk {
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
-        let picture = self.picture.borrow().clone();
-        Ok(Response::new((*picture).clone()))
-    }
-}
-
 /// Takes the socket (mode 0600) and returns the server on it, which ends when it is dropped.
 ///
 /// A socket that nobody serves any more is replaced.
-pub async fn serve(
-    path: &Utf8Path,
-    picture: watch::Receiver<Arc<StatusReply>>,
-) -> Result<impl Future<Output = ()> + Send + use<>, ServeError> {
+pub async fn serve(path: &Utf8Path, desk: Desk) -> Result<impl Future<Output = ()> + Send + use<>, ServeError> {
     if e2d_etcd::socket::connect(path).await.is_ok() {
         return Err(ServeError::Taken(path.to_owned()));
     }
@@ -54,7 +35,7 @@ pub async fn serve(
     e2d_etcd::durable::remove(path).map_err(failed)?;
     let listener = bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    let server = tonic::transport::Server::builder().add_service(AdminServer::new(Desk { picture }));
+    let server = tonic::transport::Server::builder().add_service(AdminServer::new(desk));
     Ok(async move {
         if let Err(error) = server.serve_with_incoming(UnixListenerStream::new(listener)).await {
             tracing::error!(%error, "the local socket is not served any more");

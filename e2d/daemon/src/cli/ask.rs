@@ -1,8 +1,9 @@
 //! The verbs that show what the daemon knows.
 
 use super::client::{MembersArgs, MembersVerb, PlanArgs, SiteArgs, StatusArgs, WhyArgs};
-use super::exit::{Exit, Failure};
-use super::output::{Format, Table, print};
+use super::exit::Failure;
+use super::order;
+use super::output::{Format, Table, json, print};
 use crate::admin::v1::{StatusReply, StatusRequest};
 use crate::admin::{self, AskError};
 use crate::run::journal::{Entry, Journal};
@@ -53,10 +54,10 @@ impl PlanArgs {
 }
 
 impl MembersArgs {
-    /// Lists the members. Removing one is not part of this version.
+    /// Lists the members, or removes one.
     pub fn carry_out(&self) -> Result<(), Failure> {
-        if let Some(MembersVerb::Remove { .. }) = self.verb {
-            return Err(Failure::advise(NotYet, "a member that is gone for good is removed by itself"));
+        if let Some(MembersVerb::Remove { member, yes }) = self.verb {
+            return order::remove(&self.site, self.output, member, yes);
         }
         let reply = ask(&self.site)?;
         print(&match self.output {
@@ -65,11 +66,6 @@ impl MembersArgs {
         })
     }
 }
-
-/// A verb whose part comes later. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[error("members cannot be removed by hand in this version")]
-struct NotYet;
 
 impl WhyArgs {
     /// Prints the decision log, from the disk: it is there when the daemon is not.
@@ -95,10 +91,6 @@ fn decisions(entries: &[Entry]) -> String {
     table.text()
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(Failure::failed)
-}
-
 /// Asks the daemon of a node once.
 fn ask(site: &SiteArgs) -> Result<StatusReply, Failure> {
     let socket = site.socket(&site.site(std::env::vars_os())?);
@@ -111,12 +103,7 @@ async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {
         let mut client = admin::connect(socket).await?;
         Ok::<_, AskError>(client.status(StatusRequest {}).await?.into_inner())
     };
-    asked.await.map_err(|error| match error {
-        AskError::Down { .. } => {
-            Failure::with_hint(Exit::TryAgain, error, "is e2d running, and is this its data directory?")
-        }
-        _ => Failure::failed(error),
-    })
+    asked.await.map_err(order::failure)
 }
 
 fn table(reply: &StatusReply) -> String {
@@ -141,6 +128,9 @@ fn table(reply: &StatusReply) -> String {
         if !store.trouble.is_empty() {
             lines.push(format!("          cannot be used: {}", store.trouble));
         }
+    }
+    if let Some(hold) = &reply.hold {
+        lines.push(format!("held      for {}: {}", order::rest(hold), hold.reason));
     }
     lines.extend(plan_lines(reply));
     let mut text = lines.join("\n") + "\n";

@@ -29,6 +29,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
 #[error("standard output could not be written")]
 pub struct OutputError(#[source] io::Error);
 
+/// A value as JSON, for standard output.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(Failure::failed)
+}
+
 /// Rows of text under headings, each column as wide as its widest cell.
 #[derive(Debug, Clone)]
 pub struct Table {

@@ -53,6 +53,11 @@ impl Hands {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where facts go.
+    pub(super) fn facts(&self) -> mpsc::Sender<Fact> {
+        self.facts.clone()
+    }
+
     /// A client of our etcd, by its own socket.
     pub(super) async fn client(&self) -> Result<Client, CallError> {
         Client::new(Place::Unix(self.setting.home.join(socket::CLIENT)), None, None).await

@@ -1,5 +1,6 @@
 //! What observers and hands tell the mind.
 
+use crate::admin::order::{Receipt, Request};
 use e2d_core::action::Action;
 use e2d_core::id::{MemberId, NodeId};
 use e2d_core::interview::Testimony;
@@ -36,6 +37,17 @@ pub(super) enum Fact {
         /// How it went.
         outcome: Outcome,
     },
+    /// Somebody orders something.
+    Order(Request),
+    /// Leadership was to be handed over on somebody's order.
+    HandedOver {
+        /// The order.
+        request: Request,
+        /// To whom.
+        heir: MemberId,
+        /// How it went.
+        outcome: Result<(), String>,
+    },
     /// The process is to stop.
     Stop,
     /// The process is to execute its own program again.
@@ -51,8 +63,8 @@ pub(super) enum Outcome {
     Started(Gate),
     /// A learner was added.
     Added(MemberId),
-    /// An archive of at least this revision was taken and verified.
-    Archived(e2d_core::id::Revision),
+    /// An archive was taken and verified.
+    Archived(Box<Receipt>),
     /// Not done, or nobody knows.
     Failed(String),
 }

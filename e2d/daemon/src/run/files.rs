@@ -1,6 +1,7 @@
-//! The three small files that a node must not forget, and how they become durable.
+//! The small files that a node must not forget, and how they become durable.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use e2d_core::hold::Order;
 use e2d_core::memory::{self, DecodeError, Identity, Recall, State};
 use e2d_etcd::durable;
 use serde::Serialize;
@@ -16,6 +17,8 @@ pub(super) struct Files {
     pub(super) state: State,
     /// What others said.
     pub(super) recall: Recall,
+    /// The last order to hold, or to release.
+    pub(super) hold: Option<Order>,
 }
 
 /// Why one of the files cannot be used. It was left as it is.
@@ -50,8 +53,9 @@ pub(super) enum FileError {
 const IDENTITY: &str = "identity";
 const STATE: &str = "state";
 const SEEN: &str = "seen";
+const HOLD: &str = "hold";
 
-/// Reads all three. A node that was never started has none of them; one that has an identity and no
+/// Reads all of them. A node that was never started has none; one that has an identity and no
 /// state was stopped in the middle of getting its identity, which promises nothing yet.
 pub(super) fn load(home: &Utf8Path) -> Result<Files, FileError> {
     let identity: Option<Identity> = read(home, IDENTITY)?;
@@ -59,17 +63,26 @@ pub(super) fn load(home: &Utf8Path) -> Result<Files, FileError> {
     if identity.is_none() && state.as_ref().is_some_and(|state| *state != State::default()) {
         return Err(FileError::Torn { path: home.join(STATE), missing: IDENTITY });
     }
-    Ok(Files { identity, state: state.unwrap_or_default(), recall: read(home, SEEN)?.unwrap_or_default() })
+    let (recall, hold) = (read(home, SEEN)?.unwrap_or_default(), read_as(home, HOLD, Order::decode)?);
+    Ok(Files { identity, state: state.unwrap_or_default(), recall, hold })
 }
 
 fn read<T: DeserializeOwned>(home: &Utf8Path, name: &str) -> Result<Option<T>, FileError> {
+    read_as(home, name, memory::decode)
+}
+
+fn read_as<T>(
+    home: &Utf8Path,
+    name: &str,
+    decode: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+) -> Result<Option<T>, FileError> {
     let path = home.join(name);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(FileError::Read { path, source }),
     };
-    memory::decode(&bytes).map(Some).map_err(|source| FileError::Decode { path, source })
+    decode(&bytes).map(Some).map_err(|source| FileError::Decode { path, source })
 }
 
 fn write<T: Serialize>(home: &Utf8Path, name: &str, content: &T) -> io::Result<()> {
@@ -92,6 +105,12 @@ pub(super) fn remember(home: &Utf8Path, state: &State) -> io::Result<()> {
 /// Makes what others said durable.
 pub(super) fn recall(home: &Utf8Path, recall: &Recall) -> io::Result<()> {
     write(home, SEEN, recall)
+}
+
+/// Makes the order to hold or to release durable.
+pub(super) fn hold(home: &Utf8Path, order: &Order) -> io::Result<()> {
+    durable::private_dir(home)?;
+    durable::write(&home.join(HOLD), &order.encode())
 }
 
 #[cfg(test)]

@@ -22,6 +22,17 @@ pub(crate) struct Entry {
     pub(crate) outcome: String,
 }
 
+/// A text without the numbers that stand alone in it, such as seconds and counts: what says whether a sentence
+/// says something new. Ids have letters or are longer.
+pub(super) fn gist(text: &str) -> String {
+    let is_count = |word: &str| {
+        let digits = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        (1..=12).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    let words = text.split_inclusive([' ', '\n']).map(|word| if is_count(word) { "# " } else { word });
+    words.collect()
+}
+
 /// Where the log lies.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
@@ -67,6 +78,16 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_passing_second_is_no_news() {
+        let said =
+            |seconds| format!("member 00000000000000{seconds} may be dead, but etcd misses it for {seconds} of 300 s");
+        assert_ne!(gist(&said(41)), gist(&said(42)), "an id is no count");
+        let wait = |seconds: f32| format!("the next follows in {seconds:.1} s: 2 of 3 are here\nbirth: waits");
+        assert_eq!(gist(&wait(4.5)), gist(&wait(10.0)));
+        assert_ne!(gist("2 of 3 are here"), gist("2 of 3 are gone"));
+    }
 
     #[test]
     fn it_stays_bounded_and_keeps_the_newest() {

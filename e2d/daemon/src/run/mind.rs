@@ -1,9 +1,12 @@
 //! The one task that knows: it takes facts in, plans, and hands acts out.
 
+mod holds;
+mod orders;
+
 use super::act::Hands;
 use super::fact::{EtcdLook, Fact, Outcome};
 use super::files::Files;
-use super::journal::{Entry, Journal};
+use super::journal::{Entry, Journal, gist};
 use super::look::Looks;
 use super::picture;
 use super::setting::Setting;
@@ -13,7 +16,10 @@ use e2d_core::action::{Action, Refusal};
 use e2d_core::interview::{self, Question};
 use e2d_core::observe::{Gate, Process, Seen, World};
 use e2d_core::plan::{self, Plan, Verdict};
+use e2d_core::report::Report;
 use e2d_core::time::Moment;
+use holds::Holds;
+use orders::Orders;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -24,6 +30,9 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// How often systemd's watchdog is told that the mind still thinks; the unit allows a minute.
 const WATCHDOG: Duration = Duration::from_secs(10);
+
+/// The track of acts for the cluster.
+const CLUSTER: usize = 1;
 
 /// How a run ended.
 pub(super) enum Ending {
@@ -57,6 +66,8 @@ pub(super) struct Mind {
     ready: bool,
     again: bool,
     watched_at: Moment,
+    holds: Holds,
+    orders: Orders,
 }
 
 impl Mind {
@@ -69,13 +80,14 @@ impl Mind {
         talk: Talk,
         picture: watch::Sender<Arc<StatusReply>>,
     ) -> Self {
-        let Files { identity, state, recall } = files;
+        let Files { identity, state, recall, hold } = files;
         let mut world = World::new(setting.now(), setting.policy.clone(), setting.me.clone(), identity, state, recall);
         if let Some(child) = hands.child() {
             let gate = if child.gate() == e2d_etcd::launch::Gate::Gated { Gate::Gated } else { Gate::Open };
             world.started(Process::Running { gate, since: setting.now() });
         }
         let journal = Journal::new(&setting.home);
+        let holds = Holds::new(hold, setting.now());
         Self {
             setting,
             hands,
@@ -90,6 +102,8 @@ impl Mind {
             ready: false,
             again: false,
             watched_at: Moment::default(),
+            holds,
+            orders: Orders::default(),
         }
     }
 
@@ -116,6 +130,7 @@ impl Mind {
                 return Ending::Again;
             }
             self.prove_alive();
+            self.keep_hold().await;
             match self.talk.speak_as(&self.world).await {
                 Ok(Some(boot)) => self.world.me.boot = boot,
                 Ok(None) => {}
@@ -153,7 +168,13 @@ impl Mind {
             }
             Fact::Store(look) => self.world.see_store(*look),
             Fact::Data(data) => self.world.see_data(data),
-            Fact::Gossip(view) => talk::take_in(&mut self.world, &view),
+            Fact::Gossip(view) => {
+                for order in talk::take_in(&mut self.world, &view) {
+                    self.hear_hold(order);
+                }
+            }
+            Fact::Order(request) => self.obey(request).await,
+            Fact::HandedOver { request, heir, outcome } => self.handed_over(request, heir, outcome),
             Fact::Testimony(witness, testimony) => self.world.hear_testimony(witness, testimony),
             Fact::Question(question) => self.testify(question).await,
             Fact::Done { track, action, outcome } => self.conclude(track, &action, &outcome),
@@ -233,8 +254,8 @@ impl Mind {
             (Action::AddLearner { node, .. }, Outcome::Added(member)) => {
                 self.world.sponsored.insert(*member, (*node, now));
             }
-            (Action::Archive, Outcome::Archived(revision)) => {
-                self.world.archived = Some(Seen { value: *revision, at: now });
+            (Action::Archive, Outcome::Archived(receipt)) => {
+                self.world.archived = Some(Seen { value: receipt.revision, at: now });
             }
             (Action::Restore { .. } | Action::Quarantine(_), _) => {
                 self.world.data = None;
@@ -249,44 +270,63 @@ impl Mind {
             None => self.world.succeeded(kind),
         }
         if !routine {
-            let entry = Entry { at: jiff::Timestamp::now(), decision, act: action.to_string(), outcome: said };
-            if let Err(error) = self.journal.note(&entry) {
-                tracing::warn!(%error, "the decision log cannot be written");
-            }
+            self.note(&decision, action.to_string(), said);
+        }
+        if track == CLUSTER {
+            self.answer_order(outcome);
         }
         if matches!(action, Action::WriteLineage { .. } | Action::Archive) {
             self.looked += 1;
         }
     }
 
+    /// Writes a line of the decision log.
+    fn note(&self, decision: &str, act: String, outcome: String) {
+        let entry = Entry { at: jiff::Timestamp::now(), decision: decision.to_owned(), act, outcome };
+        if let Err(error) = self.journal.note(&entry) {
+            tracing::warn!(%error, "the decision log cannot be written");
+        }
+    }
+
+    /// Tells what is waited for when that changes: not when only a number in it does, as each second does.
+    fn tell_changes(&mut self, report: &Report) {
+        let gist = gist(&report.to_string());
+        if gist == self.told {
+            return;
+        }
+        tracing::debug!(plan = %report, "plan");
+        let waits = report.lines.iter().filter_map(|line| match &line.verdict {
+            Verdict::Wait(reason) => Some((line.decision, reason.to_string())),
+            _ => None,
+        });
+        let waits: Vec<(&str, String)> = waits.collect();
+        if !waits.is_empty() {
+            let text: Vec<String> = waits.iter().map(|(decision, reason)| format!("{decision}: {reason}")).collect();
+            tracing::info!(waits = %text.join("; "), "waiting");
+        }
+        for (decision, reason) in waits {
+            self.note(decision, reason, "waits".to_owned());
+        }
+        self.told = gist;
+    }
+
     /// Plans, tells what changed, and begins what is to be done.
     async fn think(&mut self) -> Option<Refusal> {
         self.world.entropy = rand::random();
         let plan = plan::plan(&self.world);
-        self.talk.tell(&self.world, &plan).await;
+        self.talk.tell(&self.world, &plan, self.holds.told(self.world.now).as_ref()).await;
         self.talk.ask(&self.world);
         self.picture.send_replace(Arc::new(picture::paint(&self.setting, &self.world, &plan.report)));
         let Plan { node, cluster, look_every, report, .. } = plan;
-        let text = report.to_string();
-        if text != self.told {
-            tracing::debug!(plan = %text, "plan");
-            let waits: Vec<String> = report
-                .lines
-                .iter()
-                .filter(|line| matches!(line.verdict, Verdict::Wait(_)))
-                .map(ToString::to_string)
-                .collect();
-            if !waits.is_empty() {
-                tracing::info!(waits = %waits.join("; "), "waiting");
-            }
-            self.told = text;
-        }
+        self.tell_changes(&report);
         self.looks.store.send_if_modified(|pace| {
             let next = (look_every, self.looked);
             std::mem::replace(pace, next) != next
         });
         let decisions = report.lines.into_iter().filter(|line| matches!(line.verdict, Verdict::Act(_)));
         let mut names = decisions.map(|line| line.decision);
+        // What a person ordered comes before what the plan would do for the cluster.
+        self.begin_order();
         for (track, action) in [node, cluster].into_iter().enumerate() {
             let Some(action) = action else { continue };
             let name = names.next().unwrap_or_default();

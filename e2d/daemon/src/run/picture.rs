@@ -1,8 +1,10 @@
 //! What the world looks like to the people who ask.
 
 use super::setting::Setting;
-use crate::admin::v1::{Failure, Lineage, Member, Peer, StatusReply, Store};
-use e2d_core::observe::{Gate, Trouble, World};
+use crate::admin::v1::{ClientFiles, Failure, Hold, Lineage, Member, Peer, StatusReply, Store};
+use crate::config::Security;
+use camino::Utf8Path;
+use e2d_core::observe::{Gate, World};
 use e2d_core::plan::Verdict;
 use e2d_core::report::Report;
 use e2d_core::safety;
@@ -53,7 +55,21 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report) -> Status
             })
             .collect(),
         stopping: world.stopping,
+        hold: world.hold.clone().map(Hold::from),
+        client_url: world.me.client_url.clone(),
+        client_files: files(setting),
     }
+}
+
+/// A server's certificate serves its clients too: it is issued for both.
+fn files(setting: &Setting) -> Option<ClientFiles> {
+    let Security::Keys(keys) = setting.config.network.security() else { return None };
+    let absolute = |path: &Utf8Path| camino::absolute_utf8(path).unwrap_or_else(|_| path.to_owned()).to_string();
+    Some(ClientFiles {
+        authority: absolute(&keys.ca_cert),
+        certificate: absolute(&keys.server.cert),
+        key: absolute(&keys.server.key),
+    })
 }
 
 fn lower(value: &impl std::fmt::Debug) -> String {
@@ -85,6 +101,7 @@ fn members(world: &World) -> Vec<Member> {
 fn peers(world: &World) -> Vec<Peer> {
     let shown = |(node, peer): (&e2d_core::id::NodeId, &e2d_core::observe::Peer)| {
         let said = peer.word.as_ref();
+        let client_url = said.map(|word| word.client_url.clone()).unwrap_or_default();
         Peer {
             node: node.to_string(),
             address: peer.addr.to_string(),
@@ -99,6 +116,7 @@ fn peers(world: &World) -> Vec<Peer> {
                 })
                 .unwrap_or_default()
                 .to_owned(),
+            client_url,
         }
     };
     world.peers.iter().map(shown).collect()
@@ -106,11 +124,7 @@ fn peers(world: &World) -> Vec<Peer> {
 
 fn store(setting: &Setting, world: &World) -> Option<Store> {
     let url = setting.store.as_ref()?.describe();
-    let trouble = world.trouble.as_ref().map(|seen| match &seen.value {
-        Trouble::Unreachable(what) | Trouble::Denied(what) | Trouble::Malformed(what) | Trouble::ForeignOwner(what) => {
-            what.clone()
-        }
-    });
+    let trouble = world.trouble.as_ref().map(|seen| seen.value.to_string());
     let archives = world.store.as_ref().map(|seen| seen.value.archives.as_slice()).unwrap_or_default();
     let verified = || archives.iter().filter(|archive| archive.verified);
     let newest = verified().max_by_key(|archive| (archive.epoch, archive.revision));

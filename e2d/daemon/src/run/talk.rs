@@ -6,6 +6,7 @@
 use super::fact::Fact;
 use super::setting::Setting;
 use bytes::Bytes;
+use e2d_core::hold::Order;
 use e2d_core::id::{BootId, NodeId};
 use e2d_core::interview::{self, Question, Testimony};
 use e2d_core::lineage::Lineage;
@@ -24,6 +25,8 @@ use tokio_util::task::TaskTracker;
 const WORD: u8 = 1;
 /// The topic of its copy of the lineage object.
 const COPY: u8 = 2;
+/// The topic of the last order to hold, or to release.
+const HOLD: u8 = 3;
 /// How long one round of questions goes on before it is begun anew with what is known then.
 const ROUND: Duration = Duration::from_secs(2);
 /// How often names of seeds are resolved again while somebody is missing.
@@ -79,7 +82,7 @@ impl Talk {
     }
 
     /// Tells what has changed.
-    pub(super) async fn tell(&mut self, world: &World, plan: &Plan) {
+    pub(super) async fn tell(&mut self, world: &World, plan: &Plan, order: Option<&Order>) {
         let Some(voice) = &mut self.voice else { return };
         let mut items = vec![(WORD, Bytes::from(plan.word.encode()))];
         if let Some(lineage) = world.lineage() {
@@ -88,6 +91,7 @@ impl Talk {
             }
             items.extend(voice.copy.iter().map(|(_, copy)| (COPY, copy.clone())));
         }
+        items.extend(order.map(|order| (HOLD, order.encode().into())));
         for (topic, body) in items {
             if voice.told.get(&topic) != Some(&body) {
                 if let Err(error) = voice.gossip.publish(topic, body.clone()).await {
@@ -139,8 +143,9 @@ fn fellows(world: &World) -> BTreeSet<SocketAddr> {
     to
 }
 
-/// Takes in what gossip knows.
-pub(super) fn take_in(world: &mut World, view: &View) {
+/// Takes in what gossip knows. Returns the orders to hold or to release that the others tell of.
+pub(super) fn take_in(world: &mut World, view: &View) -> Vec<Order> {
+    let mut orders = Vec::new();
     let me = world.node();
     let others = || view.peers.iter().filter(|status| Some(status.peer.node) != me);
     let gone: Vec<NodeId> =
@@ -166,12 +171,17 @@ pub(super) fn take_in(world: &mut World, view: &View) {
                 Ok((copy, _)) => world.hear_copy(item.origin, copy),
                 Err(error) => tracing::debug!(%error, node = %item.origin, "a lineage copy that cannot be read"),
             },
+            HOLD => match Order::decode(&item.body) {
+                Ok(order) => orders.push(order),
+                Err(error) => tracing::debug!(%error, node = %item.origin, "an order to hold that cannot be read"),
+            },
             _ => {}
         }
     }
     let mut clones = view.cloned.iter().flat_map(|(one, other)| [one, other]);
     let clone = clones.rfind(|peer| Some(peer.node) == me && peer.addr != view.me.addr);
     world.clone_at = clone.map(|peer| peer.addr);
+    orders
 }
 
 async fn forward_views(mut views: tokio::sync::watch::Receiver<Arc<View>>, facts: mpsc::Sender<Fact>) {

@@ -1,6 +1,7 @@
 //! Acts on the store: the lineage object, archives, restores.
 
 use super::Hands;
+use crate::admin::order::Receipt;
 use crate::run::describe::{self, chain};
 use crate::run::fact::Outcome;
 use crate::run::look::owner;
@@ -75,7 +76,16 @@ impl Hands {
         match check.map_err(|error| chain(&error))?.outcome {
             archive::Outcome::Sound(found) => {
                 tracing::info!(archive = %archive.name(), revision = %found.revision, keys = found.keys, "archive taken and verified");
-                Ok(Outcome::Archived(found.revision))
+                let manifest = &archive.manifest;
+                Ok(Outcome::Archived(Box::new(Receipt {
+                    id: archive.id,
+                    name: archive.name().to_string(),
+                    epoch: manifest.epoch,
+                    revision: found.revision,
+                    keys: found.keys,
+                    plain_bytes: manifest.plain.size_bytes,
+                    stored_bytes: manifest.stored.size_bytes,
+                })))
             }
             archive::Outcome::Damaged { reason } => Err(format!("the archive is damaged: {reason}")),
         }

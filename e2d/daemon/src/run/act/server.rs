@@ -6,7 +6,7 @@ use crate::run::fact::Outcome;
 use e2d_core::action::Launch;
 use e2d_core::id::{ArchiveId, MemberId};
 use e2d_core::observe::{Gate, World};
-use e2d_core::safety;
+use e2d_core::operator;
 use e2d_etcd::child;
 use e2d_etcd::client::CallError;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long etcd may take to stop in order.
 const STOP_WITHIN: Duration = Duration::from_secs(40);
+/// How long etcd may take to hand leadership over.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(5);
 
 impl Hands {
     pub(super) fn start(self: &Arc<Self>, launch: &Launch) -> Outcome {
@@ -35,17 +37,21 @@ impl Hands {
     /// the cluster is without a leader for as short as can be.
     pub(super) async fn stop(&self, world: &World) -> Outcome {
         let Some(child) = self.child() else { return Outcome::Done };
-        if let Some(heir) = heir(world) {
-            match self.client().await {
-                Ok(client) => match client.within(Duration::from_secs(5)).move_leader(heir).await {
-                    Ok(()) => tracing::info!(to = %heir, "leadership handed over"),
-                    Err(error) => tracing::warn!(%error, to = %heir, "leadership not handed over"),
-                },
-                Err(error) => tracing::warn!(%error, "leadership not handed over"),
-            }
+        if let Ok(heir) = operator::heir(world)
+            && let Err(error) = self.hand_over(heir).await
+        {
+            tracing::warn!(error, to = %heir, "leadership not handed over");
         }
         child.stop(STOP_WITHIN).await;
         Outcome::Done
+    }
+
+    /// Hands leadership over to a voter.
+    pub(in crate::run) async fn hand_over(&self, heir: MemberId) -> Result<(), String> {
+        let client = self.client().await.map_err(|error| chain(&error))?;
+        client.within(HAND_OVER_WITHIN).move_leader(heir).await.map_err(|error| chain(&error))?;
+        tracing::info!(to = %heir, "leadership handed over");
+        Ok(())
     }
 
     pub(super) async fn mark_restored(&self, archive: ArchiveId, world: &World) -> Outcome {
@@ -78,12 +84,4 @@ impl Hands {
         };
         outcome.unwrap_or_else(|error| Outcome::Failed(chain(&error)))
     }
-}
-
-/// The voter that is to lead after us: one that is present, if we lead.
-fn heir(world: &World) -> Option<MemberId> {
-    let me = world.state.place?.member;
-    let candidates = world.members().filter(|_| world.leads())?.iter();
-    let fit = candidates.filter(|member| member.id != me && !member.learner && safety::is_present(world, member));
-    fit.map(|member| member.id).next()
 }
