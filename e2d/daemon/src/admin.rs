@@ -7,6 +7,7 @@ mod client;
 mod desk;
 pub mod order;
 mod server;
+pub(crate) mod tcp;
 
 pub use client::{AskError, connect, connect_patiently};
 pub use desk::Desk;

@@ -9,6 +9,7 @@ mod describe;
 mod fact;
 mod files;
 pub(crate) mod journal;
+mod keys;
 mod look;
 mod mind;
 mod picture;
@@ -17,13 +18,15 @@ mod talk;
 
 use crate::admin;
 use crate::cli::exit::{Exit, Failure};
-use crate::config::Config;
+use crate::config::{Config, MetricsTransport};
+use crate::http;
 use fact::Fact;
 use mind::{Ending, Mind};
 use setting::Setting;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 /// How many facts may wait for the mind. Observers wait when it is full; nothing is lost.
@@ -86,14 +89,11 @@ async fn serve(config: Config) -> Result<After, Failure> {
     let (orders, ordered) = mpsc::channel(ORDERS);
     tasks.spawn(forward(ordered, facts.clone()));
     let desk = admin::Desk { picture: shown, orders };
-    let desk = admin::serve(&setting.config.site.socket(), desk)
-        .await
-        .map_err(|error| Failure::with_hint(Exit::TryAgain, error, "is another e2d running on this data directory?"))?;
-    let desk = tokio::spawn(desk);
+    let doors = open(&setting, desk).await?;
     let talk = talk::Talk::new(setting.clone(), facts.clone(), tasks.clone());
     let mind = Mind::new(setting, files, hands, looks, talk, picture);
     let ending = mind.live(inbox).await;
-    desk.abort();
+    doors.iter().for_each(JoinHandle::abort);
     tasks.close();
     match ending {
         Ending::Stopped => Ok(After::End),
@@ -103,6 +103,28 @@ async fn serve(config: Config) -> Result<After, Failure> {
         }
         Ending::Refused(why) => Err(Failure::with_hint(Exit::BadConfiguration, why, "nothing was changed")),
     }
+}
+
+/// Serves everybody who may ask: the socket, metrics, and with keys the admin API.
+async fn open(setting: &Setting, desk: admin::Desk) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let network = &setting.config.network;
+    let taken = |what: &'static str| move |error| Failure::with_hint(Exit::TryAgain, error, what);
+    let unfit = |error: rustls::Error| Failure::with_hint(Exit::BadConfiguration, error, "see `e2d pki inspect`");
+    let acceptor =
+        |http2: bool| setting.certificates.as_ref().map(|all| all.acceptor(http2)).transpose().map_err(unfit);
+    let socket = admin::serve(&setting.config.site.socket(), desk.clone())
+        .await
+        .map_err(|error| Failure::with_hint(Exit::TryAgain, error, "is another e2d running on this data directory?"))?;
+    let metrics =
+        http::listen(network.metrics()).await.map_err(taken("name another --metrics-addr, or free this one"))?;
+    let tls = acceptor(false)?.filter(|_| network.metrics_transport() == MetricsTransport::MutualTls);
+    let mut doors = vec![tokio::spawn(socket), tokio::spawn(http::serve(metrics, tls, desk.picture.clone()))];
+    if let Some(tls) = acceptor(true)? {
+        let admin =
+            http::listen(network.admin()).await.map_err(taken("name another --admin-addr, or free this one"))?;
+        doors.push(tokio::spawn(admin::tcp::serve(admin, tls, desk)));
+    }
+    Ok(doors)
 }
 
 const FILES_HINT: &str = "e2d's own files lie in e2d/ in the data directory; a newer e2d reads newer ones";
@@ -132,8 +154,7 @@ async fn signals(facts: mpsc::Sender<Fact>) {
             _ = term.recv() => Fact::Stop,
             _ = int.recv() => Fact::Stop,
             _ = usr2.recv() => Fact::Again,
-            // etcd reads its certificates again at each handshake.
-            _ = hup.recv() => continue,
+            _ = hup.recv() => Fact::Reload,
         };
         if facts.send(fact).await.is_err() {
             return;

@@ -3,6 +3,7 @@
 
 use super::order::{Answer, Denial, Order, Request};
 use super::v1;
+use crate::metrics::Picture;
 use e2d_core::hold::{LONGEST, MAX_REASON};
 use e2d_core::observe;
 use e2d_pki::Role;
@@ -19,7 +20,7 @@ const SHORTEST: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub struct Desk {
     /// What the mind published last.
-    pub picture: watch::Receiver<Arc<v1::StatusReply>>,
+    pub picture: watch::Receiver<Arc<Picture>>,
     /// Where orders go.
     pub orders: mpsc::Sender<Request>,
 }
@@ -91,7 +92,7 @@ impl v1::admin_server::Admin for Desk {
     async fn status(&self, call: tonic::Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         Caller::may(&call, Role::Read).map_err(|refused| *refused)?;
         let picture = self.picture.borrow().clone();
-        Ok(Response::new((*picture).clone()))
+        Ok(Response::new(picture.status.clone()))
     }
 
     async fn hold(&self, call: tonic::Request<v1::HoldRequest>) -> Result<Response<v1::HoldReply>, Status> {

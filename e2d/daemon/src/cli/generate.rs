@@ -5,6 +5,7 @@ use super::exit::Failure;
 use super::output;
 use crate::config::key::{Default, Effect, Places, Shape};
 use crate::config::{keys, reference};
+use crate::metrics;
 use camino::Utf8PathBuf;
 use clap::{Args, CommandFactory as _, Subcommand};
 
@@ -23,6 +24,8 @@ pub enum GenerateVerb {
     Reference,
     /// A configuration file with every key and its default
     Config,
+    /// The page of metrics, in Markdown
+    Metrics,
     /// The table of keys, in JSON
     Keys,
     /// One manual page for each verb
@@ -39,6 +42,7 @@ impl GenerateArgs {
         match &self.verb {
             GenerateVerb::Reference => output::print(&reference::page()),
             GenerateVerb::Config => output::print(&reference::default_file()),
+            GenerateVerb::Metrics => output::print(&metrics::page()),
             GenerateVerb::Keys => output::print(&format!("{:#}\n", table())),
             GenerateVerb::Man { dir } => {
                 fs_err::create_dir_all(dir).map_err(Failure::failed)?;

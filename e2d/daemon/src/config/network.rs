@@ -52,6 +52,17 @@ pub enum Security {
     Keys(Keys),
 }
 
+impl Security {
+    /// The files of keys, if there are any.
+    #[must_use]
+    pub fn keys(&self) -> Option<&Keys> {
+        match self {
+            Self::Keys(keys) => Some(keys),
+            Self::Loopback | Self::Insecure => None,
+        }
+    }
+}
+
 /// How metrics are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsTransport {

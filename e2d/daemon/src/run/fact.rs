@@ -19,7 +19,7 @@ pub(super) enum Fact {
     /// Our etcd ended.
     Exited(ExitCause),
     /// A look at the store.
-    Store(Box<Result<StoreView, Trouble>>),
+    Store(Box<Result<StoreLook, Trouble>>),
     /// What gossip knows.
     Gossip(Arc<View>),
     /// Another node asks about its disk.
@@ -48,10 +48,21 @@ pub(super) enum Fact {
         /// How it went.
         outcome: Result<(), String>,
     },
+    /// Certificates and keys are to be read again.
+    Reload,
     /// The process is to stop.
     Stop,
     /// The process is to execute its own program again.
     Again,
+}
+
+/// What one look at the store showed.
+#[derive(Debug)]
+pub(super) struct StoreLook {
+    /// What the core is told.
+    pub(super) view: StoreView,
+    /// When the newest verified archive was taken, by its taker's clock: for people.
+    pub(super) verified_at: Option<jiff::Timestamp>,
 }
 
 /// How an act ended.

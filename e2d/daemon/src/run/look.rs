@@ -2,7 +2,7 @@
 
 use super::act::Hands;
 use super::describe::{archives, chain, trouble};
-use super::fact::{EtcdLook, Fact};
+use super::fact::{EtcdLook, Fact, StoreLook};
 use super::setting::Setting;
 use e2d_backup::store::Store;
 use e2d_backup::{catalogue, lineage};
@@ -51,7 +51,7 @@ pub(super) fn start(
 async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pace: watch::Receiver<(Duration, u64)>) {
     let Some(store) = setting.store.clone() else { return };
     loop {
-        let look = match tokio::time::timeout(STORE_WITHIN, look_once(&store, &setting.keyring)).await {
+        let look = match tokio::time::timeout(STORE_WITHIN, look_once(&store, &setting.keyring())).await {
             Ok(look) => look,
             Err(_) => Err(Trouble::Unreachable(format!("no answer within {} s", STORE_WITHIN.as_secs()))),
         };
@@ -64,7 +64,7 @@ async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pac
 }
 
 /// One look: the lineage object, then what else there is. Empty is said only when both were reached.
-pub(super) async fn look_once(store: &Arc<dyn Store>, keyring: &Keyring) -> Result<StoreView, Trouble> {
+pub(super) async fn look_once(store: &Arc<dyn Store>, keyring: &Keyring) -> Result<StoreLook, Trouble> {
     let object = lineage::read(&**store).await.map_err(|error| trouble(&error))?;
     let contents = catalogue::read(store).await.map_err(|error| trouble(&error))?;
     let lineage = match object {
@@ -78,7 +78,11 @@ pub(super) async fn look_once(store: &Arc<dyn Store>, keyring: &Keyring) -> Resu
             Some((lineage, Version(object.version.0)))
         }
     };
-    Ok(StoreView { lineage, archives: archives(&contents), other_backups: contents.has_others() })
+    let verified = contents.archives.iter().filter(|listed| listed.verified.is_some());
+    let newest = verified.map(|listed| &listed.archive.manifest).max_by_key(|of| (of.epoch, of.revision));
+    let verified_at = newest.map(|manifest| manifest.created_at);
+    let view = StoreView { lineage, archives: archives(&contents), other_backups: contents.has_others() };
+    Ok(StoreLook { view, verified_at })
 }
 
 /// The mark that says whose lineage it is: a MAC of its id under the gossip key.

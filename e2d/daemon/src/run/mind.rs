@@ -1,5 +1,6 @@
 //! The one task that knows: it takes facts in, plans, and hands acts out.
 
+mod counts;
 mod holds;
 mod orders;
 
@@ -8,10 +9,9 @@ use super::fact::{EtcdLook, Fact, Outcome};
 use super::files::Files;
 use super::journal::{Entry, Journal, gist};
 use super::look::Looks;
-use super::picture;
 use super::setting::Setting;
 use super::talk::{self, Talk};
-use crate::admin::v1::StatusReply;
+use crate::metrics::{Numbers, Picture};
 use e2d_core::action::{Action, Refusal};
 use e2d_core::interview::{self, Question};
 use e2d_core::observe::{Gate, Process, Seen, World};
@@ -57,7 +57,10 @@ pub(super) struct Mind {
     hands: Arc<Hands>,
     looks: Looks,
     talk: Talk,
-    picture: watch::Sender<Arc<StatusReply>>,
+    picture: watch::Sender<Arc<Picture>>,
+    numbers: Arc<Numbers>,
+    speaking: Vec<(&'static str, &'static str)>,
+    vacant_since: Option<Moment>,
     journal: Journal,
     world: World,
     busy: [Option<String>; 2],
@@ -78,7 +81,7 @@ impl Mind {
         hands: Arc<Hands>,
         looks: Looks,
         talk: Talk,
-        picture: watch::Sender<Arc<StatusReply>>,
+        picture: watch::Sender<Arc<Picture>>,
     ) -> Self {
         let Files { identity, state, recall, hold } = files;
         let mut world = World::new(setting.now(), setting.policy.clone(), setting.me.clone(), identity, state, recall);
@@ -87,6 +90,8 @@ impl Mind {
             world.started(Process::Running { gate, since: setting.now() });
         }
         let journal = Journal::new(&setting.home);
+        let wanted = setting.policy.size;
+        let numbers = Arc::new(Numbers { started: jiff::Timestamp::now(), wanted, ..Numbers::default() });
         let holds = Holds::new(hold, setting.now());
         Self {
             setting,
@@ -94,6 +99,9 @@ impl Mind {
             looks,
             talk,
             picture,
+            numbers,
+            speaking: Vec::new(),
+            vacant_since: None,
             journal,
             world,
             busy: [None, None],
@@ -163,12 +171,14 @@ impl Mind {
                     self.world.failed(e2d_core::action::Kind::Start, why.clone());
                 }
                 self.world.exited(Process::Exited { cause, at });
+                self.count().etcd_exits += 1;
                 self.world.data = None;
                 self.hands.inspect();
             }
-            Fact::Store(look) => self.world.see_store(*look),
+            Fact::Store(look) => self.learn_store(*look),
             Fact::Data(data) => self.world.see_data(data),
             Fact::Gossip(view) => {
+                self.count_deaths(&view);
                 for order in talk::take_in(&mut self.world, &view) {
                     self.hear_hold(order);
                 }
@@ -178,6 +188,7 @@ impl Mind {
             Fact::Testimony(witness, testimony) => self.world.hear_testimony(witness, testimony),
             Fact::Question(question) => self.testify(question).await,
             Fact::Done { track, action, outcome } => self.conclude(track, &action, &outcome),
+            Fact::Reload => self.reload().await,
             Fact::Again => self.again = true,
             Fact::Stop => {
                 tracing::info!("stopping");
@@ -265,6 +276,7 @@ impl Mind {
         }
         let routine = matches!(action, Action::Recall(_));
         let said = failed.clone().unwrap_or_else(|| "done".to_owned());
+        self.count_act(action, failed.is_none());
         match failed {
             Some(why) => self.world.failed(kind, why),
             None => self.world.succeeded(kind),
@@ -316,7 +328,8 @@ impl Mind {
         let plan = plan::plan(&self.world);
         self.talk.tell(&self.world, &plan, self.holds.told(self.world.now).as_ref()).await;
         self.talk.ask(&self.world);
-        self.picture.send_replace(Arc::new(picture::paint(&self.setting, &self.world, &plan.report)));
+        self.count_verdicts(&plan.report);
+        self.publish(&plan.report);
         let Plan { node, cluster, look_every, report, .. } = plan;
         self.tell_changes(&report);
         self.looks.store.send_if_modified(|pace| {

@@ -1,17 +1,20 @@
 //! What the world looks like to the people who ask.
 
+use super::keys::Certificates;
 use super::setting::Setting;
 use crate::admin::v1::{ClientFiles, Failure, Hold, Lineage, Member, Peer, StatusReply, Store};
 use crate::config::Security;
 use camino::Utf8Path;
+use e2d_core::id::MemberId;
 use e2d_core::observe::{Gate, World};
 use e2d_core::plan::Verdict;
 use e2d_core::report::Report;
 use e2d_core::safety;
 use e2d_core::word::EtcdWord;
+use std::collections::BTreeSet;
 
 /// The picture of one moment.
-pub(super) fn paint(setting: &Setting, world: &World, report: &Report) -> StatusReply {
+pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt: &BTreeSet<MemberId>) -> StatusReply {
     let status = world.status();
     let said = |wanted: fn(&Verdict) -> bool| {
         report.lines.iter().filter(|line| wanted(&line.verdict)).map(ToString::to_string).collect()
@@ -40,7 +43,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report) -> Status
             seq: lineage.seq,
             cluster: lineage.cluster_id().to_string(),
         }),
-        members: members(world),
+        members: members(world, in_doubt),
         peers: peers(world),
         store: store(setting, world),
         acts: said(|verdict| matches!(verdict, Verdict::Act(_))),
@@ -58,6 +61,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report) -> Status
         hold: world.hold.clone().map(Hold::from),
         client_url: world.me.client_url.clone(),
         client_files: files(setting),
+        certificates: setting.certificates.as_ref().map(Certificates::shown).unwrap_or_default(),
     }
 }
 
@@ -85,7 +89,7 @@ fn role(world: &World) -> &'static str {
     }
 }
 
-fn members(world: &World) -> Vec<Member> {
+fn members(world: &World, in_doubt: &BTreeSet<MemberId>) -> Vec<Member> {
     let listed = world.etcd.members.as_ref().map(|seen| seen.value.as_slice()).unwrap_or_default();
     let member = |member: &e2d_core::observe::Member| Member {
         id: member.id.to_string(),
@@ -94,6 +98,7 @@ fn members(world: &World) -> Vec<Member> {
         learner: member.learner,
         started: member.has_started(),
         present: world.leads().then(|| safety::is_present(world, member)),
+        in_doubt: in_doubt.contains(&member.id),
     };
     listed.iter().map(member).collect()
 }

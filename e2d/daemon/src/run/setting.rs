@@ -1,5 +1,6 @@
 //! What does not change while a node runs: its places, programs, store and certificates.
 
+use super::keys::{self, Certificates};
 use crate::cli::exit::{Exit, Failure};
 use crate::config::store::StoreUrl;
 use crate::config::value::Size;
@@ -10,14 +11,12 @@ use e2d_core::id::BootId;
 use e2d_core::observe::{Me, Policy};
 use e2d_core::time::Moment;
 use e2d_etcd::programs::{self, Programs};
-use e2d_gossip::{Keyring, MasterSecret};
-use e2d_pki::{GossipSecret, GossipSecrets};
+use e2d_gossip::Keyring;
 use rustix::fs::FlockOperation;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
-use zeroize::Zeroizing;
 
 /// The setting of one run.
 pub(super) struct Setting {
@@ -35,8 +34,9 @@ pub(super) struct Setting {
     pub(super) me: Me,
     /// What the core is told of the configuration.
     pub(super) policy: Policy,
-    /// What gossip is sealed with, and the lineage object marked.
-    pub(super) keyring: Keyring,
+    /// The certificates, if there are keys.
+    pub(super) certificates: Option<Certificates>,
+    keyring: RwLock<Keyring>,
     epoch: Instant,
     _lock: File,
 }
@@ -98,14 +98,39 @@ impl Setting {
         }
         let lock = lock(&home)?;
         let epoch = Instant::now();
-        let keyring = keyring(&config)
+        let keys = config.network.security().keys();
+        let certificates = keys.map(Certificates::load).transpose();
+        let certificates =
+            certificates.map_err(|error| bad(error.into(), "see `e2d pki inspect`; nothing was changed"))?;
+        let keyring = keys::keyring(keys)
             .map_err(|error| bad(error, "gossip's keys come from the authority's key or a key file"))?;
-        Ok(Self { config, data_dir, home, programs, store, me, policy, keyring, epoch, _lock: lock })
+        let keyring = RwLock::new(keyring);
+        Ok(Self { config, data_dir, home, programs, store, me, policy, certificates, keyring, epoch, _lock: lock })
     }
 
     /// This process's own clock: it counts from [`Self::epoch`].
     pub(super) fn now(&self) -> Moment {
         Moment::default() + self.epoch.elapsed()
+    }
+
+    /// What gossip is sealed with, and the lineage object marked.
+    pub(super) fn keyring(&self) -> Keyring {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads certificates and keys again. What cannot be used stays as it was. Returns gossip's keys.
+    pub(super) fn reload(&self) -> Keyring {
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
+        }
+        match keys::keyring(self.config.network.security().keys()) {
+            Ok(next) => *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = next,
+            Err(error) => {
+                let error = super::describe::chain(&*error);
+                tracing::error!(error, "gossip's keys cannot be taken up, the former stay in use");
+            }
+        }
+        self.keyring()
     }
 
     /// What moment 0 is.
@@ -125,16 +150,6 @@ fn lock(home: &Utf8Path) -> Result<File, Failure> {
     let file = File::options().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| failed(errno.into()))?;
     Ok(file)
-}
-
-/// The keys of gossip: from the configured secrets, or, where nobody can reach us or the operator does
-/// not care, the one that everybody knows.
-fn keyring(config: &Config) -> Result<Keyring, Box<dyn std::error::Error + Send + Sync>> {
-    let Security::Keys(keys) = config.network.security() else { return Ok(Keyring::insecure()?) };
-    let secrets = GossipSecrets::load(&keys.gossip.seal, keys.gossip.open.as_ref())?;
-    let master = |secret: &GossipSecret| MasterSecret::new(Zeroizing::new(secret.expose().to_vec()));
-    let former = secrets.former.as_ref().map(master).transpose()?;
-    Ok(Keyring::new(&master(&secrets.current)?, former.as_ref())?)
 }
 
 /// What the member's name begins with: what the operator said, or the host's name.

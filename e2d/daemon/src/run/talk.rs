@@ -13,7 +13,7 @@ use e2d_core::lineage::Lineage;
 use e2d_core::observe::World;
 use e2d_core::plan::Plan;
 use e2d_core::word::Word;
-use e2d_gossip::{Gossip, Incoming, Settings, ShellSettings, StartError, State, Timing, View};
+use e2d_gossip::{Gossip, Incoming, Keyring, Settings, ShellSettings, StartError, State, Timing, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,8 +62,7 @@ impl Talk {
         self.leave().await;
         let boot = BootId(rand::random::<u64>().max(1));
         let listen = self.setting.config.network.gossip();
-        let engine =
-            Settings { node, boot, addr: listen, keys: self.setting.keyring.clone(), timing: Timing::default() };
+        let engine = Settings { node, boot, addr: listen, keys: self.setting.keyring(), timing: Timing::default() };
         let settings = ShellSettings { engine, listen, epoch: self.setting.epoch() };
         let (gossip, incoming) = Gossip::start(settings).await?;
         self.tasks.spawn(forward_views(gossip.view(), self.facts.clone()));
@@ -72,6 +71,13 @@ impl Talk {
         self.tasks.spawn(seek(self.setting.clone(), gossip.clone(), known));
         self.voice = Some(Voice { node, gossip, told: BTreeMap::new(), copy: None });
         Ok(Some(boot))
+    }
+
+    /// Seals and opens with other keys from now on.
+    pub(super) async fn rekey(&self, keys: Keyring) {
+        if let Some(voice) = &self.voice {
+            voice.gossip.keys(keys).await;
+        }
     }
 
     /// Tells the others that this node goes.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use camino::Utf8PathBuf;
-use e2d_testkit::{EtcdVersion, LogGate, Parts, Process, Scratch, wait_for};
+use e2d_testkit::{EtcdVersion, LogGate, Parts, Process, Scratch, Signal, wait_for};
 use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::process::{Command, Output};
@@ -164,6 +164,22 @@ impl Cluster {
         let mut process = self.nodes[n].process.take().context("it does not run")?;
         process.terminate()?;
         process.wait(PATIENCE)
+    }
+
+    /// Tells a node to read its certificates again.
+    pub(crate) fn hang_up(&mut self, n: usize) -> Result<()> {
+        self.nodes[n].process.as_mut().context("it does not run")?.signal(Signal::HUP)
+    }
+
+    /// Waits until a node's e2d ends by itself, and returns its exit code.
+    pub(crate) fn ended(&mut self, n: usize) -> Result<Option<i32>> {
+        let mut process = self.nodes[n].process.take().context("it does not run")?;
+        Ok(process.wait(PATIENCE)?.code())
+    }
+
+    /// What a node has logged.
+    pub(crate) fn log(&self, n: usize) -> Result<String> {
+        Ok(fs_err::read_to_string(self.folder.join(format!("n{n}.log")))?)
     }
 
     /// The process id of a node's etcd.

@@ -28,7 +28,7 @@ impl Hands {
             None => Condition::Absent,
             Some(version) => Condition::Matches(e2d_backup::store::Version(version.0.clone())),
         };
-        match lineage::write(&**store, &content.encode(&owner(&self.setting.keyring, content)), condition).await {
+        match lineage::write(&**store, &content.encode(&owner(&self.setting.keyring(), content)), condition).await {
             Ok(_) => Outcome::Done,
             Err(error) => Outcome::Failed(chain(&error)),
         }

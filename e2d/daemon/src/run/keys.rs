@@ -1,0 +1,119 @@
+//! Certificates and gossip's keys: loaded at the start, read again on SIGHUP.
+//!
+//! At the start a file that cannot be used ends the process: nothing was changed, and a person must mend
+//! it. While it runs, what cannot be used is said and the former stays in use, so that a half-done renewal
+//! takes nobody down. etcd itself reads its certificates and keys at each handshake.
+
+use crate::admin::v1::Certificate;
+use crate::config::{KeyPair, Keys};
+use camino::Utf8PathBuf;
+use e2d_gossip::{Keyring, MasterSecret};
+use e2d_pki::inspect::{self, Content};
+use e2d_pki::tls::{self, Live};
+use e2d_pki::{GossipSecret, GossipSecrets, Identity, IdentityError, IdentityFiles};
+use jiff::Timestamp;
+use rustls::time_provider::DefaultTimeProvider;
+use std::error::Error;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
+
+/// The certificates of this node.
+pub(super) struct Certificates {
+    keys: Keys,
+    server: Arc<Live>,
+    peer: Arc<Live>,
+    shown: RwLock<Vec<Certificate>>,
+}
+
+fn files(keys: &Keys, pair: &KeyPair) -> IdentityFiles {
+    IdentityFiles { certificate: pair.cert.clone(), key: pair.key.clone(), authorities: vec![keys.ca_cert.clone()] }
+}
+
+fn load(keys: &Keys, pair: &KeyPair) -> Result<Arc<Live>, IdentityError> {
+    let identity = Identity::load(&files(keys, pair), Timestamp::now())?;
+    warn(&identity);
+    Ok(Live::new(identity))
+}
+
+fn warn(identity: &Identity) {
+    for warning in identity.warnings() {
+        tracing::warn!(what = %warning, "a certificate should be looked at");
+    }
+}
+
+impl Certificates {
+    /// Loads them all.
+    pub(super) fn load(keys: &Keys) -> Result<Self, IdentityError> {
+        let (server, peer) = (load(keys, &keys.server)?, load(keys, &keys.peer)?);
+        let all = Self { keys: keys.clone(), server, peer, shown: RwLock::default() };
+        all.look();
+        Ok(all)
+    }
+
+    /// Reads them again. What cannot be used stays as it was.
+    pub(super) fn reload(&self) {
+        for (live, pair) in [(&self.server, &self.keys.server), (&self.peer, &self.keys.peer)] {
+            match live.reload(&files(&self.keys, pair), Timestamp::now()) {
+                Ok(_) => {
+                    warn(&live.current());
+                    tracing::info!(file = %pair.cert, "certificate read again");
+                }
+                Err(error) => {
+                    let error = super::describe::chain(&error);
+                    tracing::error!(error, "a certificate cannot be taken up, the former stays in use");
+                }
+            }
+        }
+        self.look();
+    }
+
+    /// What accepts connections with a client's certificate; ALPN for HTTP/2 if `http2`.
+    pub(super) fn acceptor(&self, http2: bool) -> Result<TlsAcceptor, rustls::Error> {
+        let mut config = tls::server_config(&self.server, Arc::new(DefaultTimeProvider))?;
+        config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Until when each is valid, as it is used now; the authority as its file says.
+    pub(super) fn shown(&self) -> Vec<Certificate> {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn look(&self) {
+        let used = |kind: &str, live: &Live, path: &Utf8PathBuf| {
+            shown(kind, path, live.current().certificate().validity.not_after)
+        };
+        let mut all =
+            vec![used("server", &self.server, &self.keys.server.cert), used("peer", &self.peer, &self.keys.peer.cert)];
+        let authority = inspect::inspect(std::slice::from_ref(&self.keys.ca_cert), Timestamp::now());
+        let ends = authority.files.iter().filter_map(|file| match &file.content {
+            // Of several authorities the last to end counts: one follows another.
+            Content::Certificates { certificates } => {
+                certificates.iter().map(|report| report.certificate.validity.not_after).max()
+            }
+            _ => None,
+        });
+        all.extend(ends.max().map(|ends| shown("authority", &self.keys.ca_cert, ends)));
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+}
+
+fn shown(kind: &str, path: &Utf8PathBuf, not_after: Timestamp) -> Certificate {
+    Certificate {
+        kind: kind.to_owned(),
+        path: path.to_string(),
+        not_after: not_after.to_string(),
+        not_after_seconds: not_after.as_second(),
+    }
+}
+
+/// The keys of gossip from the configured secrets, or, where nobody can reach us or the operator does not
+/// care, the one that everybody knows.
+pub(super) fn keyring(keys: Option<&Keys>) -> Result<Keyring, Box<dyn Error + Send + Sync>> {
+    let Some(keys) = keys else { return Ok(Keyring::insecure()?) };
+    let secrets = GossipSecrets::load(&keys.gossip.seal, keys.gossip.open.as_ref())?;
+    let master = |secret: &GossipSecret| MasterSecret::new(Zeroizing::new(secret.expose().to_vec()));
+    let former = secrets.former.as_ref().map(master).transpose()?;
+    Ok(Keyring::new(&master(&secrets.current)?, former.as_ref())?)
+}
