@@ -158,7 +158,12 @@ pub async fn restore(
 
 /// Removes what an interrupted restore left; to be called at the start of a node as well.
 pub fn clear(launch: &Launch) -> io::Result<()> {
-    let scratch = Scratch::of(launch);
+    clear_at(&launch.data_dir, launch.wal_dir.as_deref())
+}
+
+/// The same, where there is no launch yet.
+pub fn clear_at(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> io::Result<()> {
+    let scratch = Scratch::at(data_dir, wal_dir);
     for path in [Some(scratch.dir), scratch.wal].into_iter().flatten() {
         match fs_err::remove_dir_all(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -183,9 +188,12 @@ struct Made {
 
 impl Scratch {
     fn of(launch: &Launch) -> Self {
-        let wal = launch.wal_dir.as_ref();
-        let wal = wal.map(|wal| Utf8PathBuf::from(format!("{}.e2d-restore", wal.as_str().trim_end_matches('/'))));
-        Self { dir: datadir::home(&launch.data_dir).join("restore"), wal }
+        Self::at(&launch.data_dir, launch.wal_dir.as_deref())
+    }
+
+    fn at(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> Self {
+        let wal = wal_dir.map(|wal| Utf8PathBuf::from(format!("{}.e2d-restore", wal.as_str().trim_end_matches('/'))));
+        Self { dir: datadir::home(data_dir).join("restore"), wal }
     }
 
     async fn make(

@@ -11,6 +11,8 @@ pub enum DataDir {
     Member(DiskData),
     /// Data that etcd would not, or should not, start on; the text says what and why.
     Unreadable(String),
+    /// The data of a member on which a newer etcd has run than the one that would be started; the text names both.
+    NewerData(String),
     /// The disk that should hold it is not there; the text says how that was seen.
     NotMounted(String),
     /// It belongs to another user; the text names path and owners.

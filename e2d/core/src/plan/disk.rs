@@ -21,7 +21,11 @@ pub fn consider(world: &World) -> Verdict {
         DataDir::ForeignOwner(what) => {
             return Verdict::Act(Action::Refuse { why: Refusal::ForeignOwner(what.clone()) });
         }
-        DataDir::Empty | DataDir::Member(_) | DataDir::Unreadable(_) => {}
+        // etcd finds that out only after it has written, and 3.4 not at all. One that runs on it is left alone.
+        DataDir::NewerData(what) if world.runs().is_none() => {
+            return Verdict::Act(Action::Refuse { why: Refusal::NewerData(what.clone()) });
+        }
+        DataDir::Empty | DataDir::Member(_) | DataDir::Unreadable(_) | DataDir::NewerData(_) => {}
     }
     let Some(identity) = &world.identity else {
         return Verdict::Act(Action::Identify(fresh(world, vec![])));

@@ -2,7 +2,7 @@
 
 use crate::choices::{Scene, cases, scenes};
 use crate::worlds::{self, ago, archive, known, lineage, node};
-use e2d_core::action::{Action, Launch};
+use e2d_core::action::{Action, Launch, Refusal};
 use e2d_core::id::{BootId, Epoch};
 use e2d_core::interview::{self, Finding, Interview, Question, Testimony};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
@@ -381,4 +381,20 @@ fn a_newer_epoch_fences_an_older_disk() {
     world.remembered(*state);
     let Some(Action::Quarantine(evidence)) = plan::plan(&world).node else { panic!("it is set aside") };
     assert!(evidence.because().contains("epoch 2 is live"), "{evidence}");
+}
+
+/// S22: nothing is started on the data of a newer etcd, and nothing of it is touched; an etcd that runs on it already is
+/// left alone.
+#[test]
+fn data_of_a_newer_etcd_starts_nothing() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&lineage, Phase::Member);
+    world.data = Some(DataDir::NewerData("its cluster ran etcd 3.6, and the etcd here is 3.4".to_owned()));
+    let refused = matches!(plan::plan(&world).node, Some(Action::Refuse { why: Refusal::NewerData(_) }));
+    assert!(refused, "{}", plan::plan(&world).report);
+    world.started(Process::Running { gate: Gate::Open, since: world.now });
+    assert!(!matches!(
+        plan::plan(&world).node,
+        Some(Action::Refuse { .. } | Action::Quarantine(_) | Action::Stop { .. })
+    ));
 }
