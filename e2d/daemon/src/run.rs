@@ -5,6 +5,7 @@
 //! forgotten is durable before the act that it justifies; after each act the world is observed anew.
 
 mod act;
+mod advice;
 mod describe;
 mod fact;
 mod files;
@@ -12,6 +13,7 @@ pub(crate) mod journal;
 mod keys;
 mod look;
 mod mind;
+pub(crate) mod offline;
 mod picture;
 mod setting;
 mod talk;

@@ -1,12 +1,13 @@
 //! The verbs that show what the daemon knows.
 
 use super::client::{MembersArgs, MembersVerb, PlanArgs, SiteArgs, StatusArgs, WhyArgs};
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::order;
 use super::output::{Format, Table, json, print};
-use crate::admin::v1::{StatusReply, StatusRequest};
+use crate::admin::v1::{Certificate, StatusReply, StatusRequest};
 use crate::admin::{self, AskError};
 use crate::run::journal::{Entry, Journal};
+use crate::run::offline;
 use camino::Utf8Path;
 use std::time::Duration;
 
@@ -19,13 +20,22 @@ impl StatusArgs {
         runtime.block_on(async {
             let mut shown = String::new();
             loop {
-                let text = self.render(&status(&socket).await?)?;
+                let (reply, failure) = match status(&socket).await {
+                    Ok(reply) => (reply, None),
+                    // What the disk and the store show is shown, and it is no success.
+                    Err(failure) if failure.exit() == Exit::TryAgain => match offline::look(&site).await {
+                        Some(reply) => (reply, Some(failure)),
+                        None => return Err(failure),
+                    },
+                    Err(failure) => return Err(failure),
+                };
+                let text = self.render(&reply)?;
                 if text != shown {
                     print(&text)?;
                     shown = text;
                 }
                 if !self.watch {
-                    return Ok(());
+                    return failure.map_or(Ok(()), Err);
                 }
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
@@ -106,28 +116,48 @@ async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {
     asked.await.map_err(order::failure)
 }
 
-fn table(reply: &StatusReply) -> String {
-    let lineage = reply.lineage.as_ref();
+/// The first lines: who it is, and what etcd does.
+fn head(reply: &StatusReply) -> Vec<String> {
+    if reply.down {
+        let node = if reply.node.is_empty() { "of no identity" } else { &reply.node };
+        return vec![
+            "daemon    does not run".to_owned(),
+            format!("node      {node} ({})", reply.phase),
+            format!("disk      {}", reply.data),
+        ];
+    }
     let serves = if reply.serves { "serves" } else { "does not serve" };
-    let mut lines = vec![
+    vec![
         format!("node      {} ({})", reply.name, reply.phase),
         format!("etcd      {} {}, {}, {serves}", reply.etcd_version, reply.etcd, reply.role),
         format!("position  term {}, index {}, revision {}", reply.term, reply.index, reply.revision),
-        lineage.map_or_else(
-            || "lineage   none known".to_owned(),
-            |lineage| {
-                format!(
-                    "lineage   {} epoch {} {}, cluster {}",
-                    lineage.id, lineage.epoch, lineage.state, lineage.cluster
-                )
-            },
-        ),
-    ];
+    ]
+}
+
+fn table(reply: &StatusReply) -> String {
+    let lineage = reply.lineage.as_ref();
+    let mut lines = head(reply);
+    lines.push(lineage.map_or_else(
+        || "lineage   none known".to_owned(),
+        |lineage| {
+            format!("lineage   {} epoch {} {}, cluster {}", lineage.id, lineage.epoch, lineage.state, lineage.cluster)
+        },
+    ));
     if let Some(store) = &reply.store {
         lines.push(format!("store     {} {} of {} archives verified", store.url, store.verified, store.archives));
         if !store.trouble.is_empty() {
             lines.push(format!("          cannot be used: {}", store.trouble));
         }
+        if store.newest_epoch > 0 {
+            lines.push(format!("          newest: revision {} of epoch {}", store.newest_revision, store.newest_epoch));
+        }
+        if let Some(lineage) = &store.lineage {
+            lines.push(format!("          lineage {} epoch {} {}", lineage.id, lineage.epoch, lineage.state));
+        }
+    }
+    for certificate in soon(&reply.certificates, jiff::Timestamp::now()) {
+        let Certificate { kind, not_after, path, .. } = certificate;
+        lines.push(format!("keys      the certificate {kind} ends at {not_after}: {path}"));
     }
     if let Some(hold) = &reply.hold {
         lines.push(format!("held      for {}: {}", order::rest(hold), hold.reason));
@@ -151,11 +181,17 @@ fn table(reply: &StatusReply) -> String {
     text
 }
 
+/// Certificates that end within a month.
+fn soon(certificates: &[Certificate], now: jiff::Timestamp) -> impl Iterator<Item = &Certificate> {
+    let month = now.as_second() + 30 * 24 * 3600;
+    certificates.iter().filter(move |certificate| certificate.not_after_seconds < month)
+}
+
 fn plan_lines(reply: &StatusReply) -> Vec<String> {
     let said = |title: &'static str, items: &[String]| -> Vec<String> {
         items.iter().map(|item| format!("{title:<9} {item}")).collect()
     };
-    [said("does", &reply.acts), said("waits", &reply.waits)].concat()
+    [said("does", &reply.acts), said("waits", &reply.waits), said("advice", &reply.advice)].concat()
 }
 
 fn members(reply: &StatusReply) -> String {

@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+/// Where a restore puts the database while it works, in our folder.
+pub(super) const RESTORED_DATABASE: &str = "restore.db";
+
 /// What may be kept of data that was set aside.
 const KEEP: quarantine::Keep = quarantine::Keep { count: 3, age: Duration::from_hours(24 * 30) };
 
@@ -85,9 +88,9 @@ impl Hands {
     pub(super) fn inspect(self: &Arc<Self>) {
         let hands = self.clone();
         self.tasks.spawn(async move {
-            let data_dir = hands.setting.data_dir.clone();
+            let (data_dir, program) = (hands.setting.data_dir.clone(), hands.setting.programs.etcd.version);
             let look = tokio::task::spawn_blocking(move || match datadir::inspect(&data_dir, None) {
-                Ok(contents) => data(contents),
+                Ok(contents) => data(contents, program),
                 Err(error) => DataDir::Unreadable(chain(&error)),
             });
             if let Ok(seen) = look.await {

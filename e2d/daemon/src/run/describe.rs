@@ -10,6 +10,7 @@ use e2d_core::observe::{self, ArchiveSeen, DataDir, DiskData, ExitCause, Trouble
 use e2d_etcd::child::{Cause, Exit};
 use e2d_etcd::datadir::Contents as Data;
 use e2d_etcd::launch::{self, Start, Tls, Tuning, Url, UrlError, Urls};
+use e2d_etcd::version::EtcdVersion;
 use std::error::Error;
 
 /// An error and its sources in one line.
@@ -52,8 +53,12 @@ pub(super) fn archives(contents: &Contents) -> Vec<ArchiveSeen> {
 }
 
 /// What the data directory holds.
-pub(super) fn data(contents: Data) -> DataDir {
+pub(super) fn data(contents: Data, program: EtcdVersion) -> DataDir {
     match contents {
+        Data::Member(data) if data.is_newer_than(program) => {
+            let (major, minor) = data.cluster_version.unwrap_or_default();
+            DataDir::NewerData(format!("its cluster ran etcd {major}.{minor}, and the etcd here is {program}"))
+        }
         Data::Absent | Data::Empty => DataDir::Empty,
         Data::Member(data) => DataDir::Member(DiskData {
             cluster: data.cluster,

@@ -4,11 +4,12 @@ use super::act::Hands;
 use super::describe::{archives, chain, trouble};
 use super::fact::{EtcdLook, Fact, StoreLook};
 use super::setting::Setting;
+use crate::admin::v1;
 use e2d_backup::store::Store;
 use e2d_backup::{catalogue, lineage};
 use e2d_core::id::{Digest, Revision};
 use e2d_core::lineage::Lineage;
-use e2d_core::observe::{Member, Status, StoreView, Trouble, Version};
+use e2d_core::observe::{ArchiveSeen, Member, Status, StoreView, Trouble, Version};
 use e2d_core::word::KvHash;
 use e2d_etcd::launch::Gate;
 use e2d_etcd::observe::{Ask, Observation, Observer};
@@ -83,6 +84,19 @@ pub(super) async fn look_once(store: &Arc<dyn Store>, keyring: &Keyring) -> Resu
     let verified_at = newest.map(|manifest| manifest.created_at);
     let view = StoreView { lineage, archives: archives(&contents), other_backups: contents.has_others() };
     Ok(StoreLook { view, verified_at })
+}
+
+/// What people are shown of the archives.
+pub(super) fn summary(archives: &[ArchiveSeen]) -> v1::Store {
+    let verified = || archives.iter().filter(|archive| archive.verified);
+    let newest = verified().max_by_key(|archive| (archive.epoch, archive.revision));
+    v1::Store {
+        verified: u32::try_from(verified().count()).unwrap_or(u32::MAX),
+        archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
+        newest_epoch: newest.map_or(0, |archive| archive.epoch.0),
+        newest_revision: newest.map_or(0, |archive| archive.revision.0),
+        ..v1::Store::default()
+    }
 }
 
 /// The mark that says whose lineage it is: a MAC of its id under the gossip key.

@@ -1,8 +1,10 @@
 //! What the world looks like to the people who ask.
 
+use super::advice::advice;
 use super::keys::Certificates;
 use super::setting::Setting;
-use crate::admin::v1::{ClientFiles, Failure, Hold, Lineage, Member, Peer, StatusReply, Store};
+use super::{look, offline};
+use crate::admin::v1::{ClientFiles, Failure, Hold, Member, Peer, StatusReply, Store};
 use crate::config::Security;
 use camino::Utf8Path;
 use e2d_core::id::MemberId;
@@ -36,13 +38,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt:
         term: status.map_or(0, |status| status.term),
         index: status.map_or(0, |status| status.index),
         revision: status.map_or(0, |status| status.revision.0),
-        lineage: world.lineage().map(|lineage| Lineage {
-            id: lineage.lineage.to_string(),
-            epoch: lineage.epoch.0,
-            state: lower(&lineage.state),
-            seq: lineage.seq,
-            cluster: lineage.cluster_id().to_string(),
-        }),
+        lineage: world.lineage().map(offline::shown),
         members: members(world, in_doubt),
         peers: peers(world),
         store: store(setting, world),
@@ -61,6 +57,9 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt:
         hold: world.hold.clone().map(Hold::from),
         client_url: world.me.client_url.clone(),
         client_files: files(setting),
+        advice: advice(world, report),
+        down: false,
+        data: String::new(),
         certificates: setting.certificates.as_ref().map(Certificates::shown).unwrap_or_default(),
     }
 }
@@ -131,14 +130,5 @@ fn store(setting: &Setting, world: &World) -> Option<Store> {
     let url = setting.store.as_ref()?.describe();
     let trouble = world.trouble.as_ref().map(|seen| seen.value.to_string());
     let archives = world.store.as_ref().map(|seen| seen.value.archives.as_slice()).unwrap_or_default();
-    let verified = || archives.iter().filter(|archive| archive.verified);
-    let newest = verified().max_by_key(|archive| (archive.epoch, archive.revision));
-    Some(Store {
-        url,
-        trouble: trouble.unwrap_or_default(),
-        verified: u32::try_from(verified().count()).unwrap_or(u32::MAX),
-        archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
-        newest_epoch: newest.map_or(0, |archive| archive.epoch.0),
-        newest_revision: newest.map_or(0, |archive| archive.revision.0),
-    })
+    Some(Store { url, trouble: trouble.unwrap_or_default(), ..look::summary(archives) })
 }

@@ -97,6 +97,15 @@ impl Setting {
                 .map_err(|error| bad(format!("{folder} cannot be used: {error}").into(), "see who owns it"))?;
         }
         let lock = lock(&home)?;
+        // What a restore left that was cut short: copies of the database, which nobody is to find later (S19).
+        let cleared = e2d_etcd::restore::clear_at(&data_dir, None)
+            .and_then(|()| e2d_etcd::durable::remove(&home.join(super::act::RESTORED_DATABASE)));
+        cleared.map_err(|error| {
+            bad(
+                format!("{home}: what an interrupted restore left cannot be removed: {error}").into(),
+                "see who owns it",
+            )
+        })?;
         let epoch = Instant::now();
         let keys = config.network.security().keys();
         let certificates = keys.map(Certificates::load).transpose();

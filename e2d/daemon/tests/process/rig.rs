@@ -53,6 +53,12 @@ impl Cluster {
         self.folder.join(format!("n{n}"))
     }
 
+    /// Takes another etcd from now on.
+    pub(crate) fn install(&mut self, version: EtcdVersion) -> Result<()> {
+        self.etcd = Parts::locate()?.etcd(version)?;
+        Ok(())
+    }
+
     /// Starts a node with further arguments.
     pub(crate) fn start_with(&mut self, n: usize, more: &[&str]) -> Result<()> {
         let peers: Vec<String> = self.nodes.iter().map(|node| node.address.to_string()).collect();

@@ -1,6 +1,6 @@
 //! Acts on the store: the lineage object, archives, restores.
 
-use super::Hands;
+use super::{Hands, RESTORED_DATABASE};
 use crate::admin::order::Receipt;
 use crate::run::describe::{self, chain};
 use crate::run::fact::Outcome;
@@ -106,7 +106,7 @@ impl Hands {
         let listed =
             contents.find(source.archive).ok_or_else(|| format!("archive {} is not in the store", source.archive))?;
         let launch = describe::launch(&self.setting, launch).map_err(|error| chain(&error))?;
-        let database = self.setting.home.join("restore.db");
+        let database = self.setting.home.join(RESTORED_DATABASE);
         e2d_etcd::durable::remove(&database).map_err(|error| format!("{database}: {error}"))?;
         archive::fetch(&**store, &listed.archive, SnapshotForm::WithDigest, &database)
             .await

@@ -1,0 +1,88 @@
+//! What a node finds on its disk when it starts.
+
+use crate::orders::calm;
+use crate::rig::Cluster;
+use anyhow::{Result, ensure};
+use e2d_testkit::EtcdVersion;
+
+/// S3, S22: data of a newer etcd is refused before anything is started on it (3.4 would serve it), nothing
+/// is touched, and the right etcd goes on with it.
+#[test]
+fn data_of_a_newer_etcd_is_refused_untouched() -> Result<()> {
+    let mut cluster = Cluster::new("newer", EtcdVersion::V3_6, 1)?;
+    cluster.serve()?;
+    cluster.etcdctl(0, &["put", "kept", "yes"])?;
+    ensure!(cluster.stop(0)?.success());
+    cluster.install(EtcdVersion::V3_4)?;
+    cluster.start(0)?;
+    let code = cluster.ended(0)?;
+    let log = cluster.log(0)?;
+    ensure!(code == Some(78) && log.contains("its cluster ran etcd 3.6, and the etcd here is 3.4"), "{code:?}: {log}");
+    cluster.install(EtcdVersion::V3_6)?;
+    cluster.serve()?;
+    ensure!(cluster.etcdctl(0, &["get", "kept", "--print-value-only"])?.trim() == "yes");
+    cluster.passed(&calm().allow("refusing to run", "the etcd was too old"))
+}
+
+/// S19: a restore that was cut short leaves no copy of the database behind.
+#[test]
+fn what_a_torn_restore_left_is_removed_at_the_start() -> Result<()> {
+    let mut cluster = Cluster::new("torn", EtcdVersion::V3_6, 1)?;
+    let home = cluster.data_dir(0).join("e2d");
+    fs_err::create_dir_all(home.join("restore/member/snap"))?;
+    fs_err::write(home.join("restore/member/snap/db"), "half a database")?;
+    fs_err::write(home.join("restore.db"), "a database")?;
+    cluster.serve()?;
+    ensure!(!home.join("restore").exists() && !home.join("restore.db").exists(), "copies are left in {home}");
+    cluster.passed(&calm())
+}
+
+/// S21: who looks at a node that is down sees that, and what its disk and the store show; nothing is changed.
+#[test]
+fn a_node_that_is_down_is_shown_by_its_disk_and_the_store() -> Result<()> {
+    let mut cluster = Cluster::new("down", EtcdVersion::V3_6, 1)?;
+    let nothing = cluster.refuses(0, 75, &["status"])?;
+    ensure!(nothing.contains("no daemon answers") && !cluster.data_dir(0).exists(), "{nothing}");
+    cluster.serve()?;
+    let up = cluster.until(0, "a verified archive", |status| status["store"]["verified"] == 1)?;
+    ensure!(up["down"] == false);
+    ensure!(cluster.stop(0)?.success());
+    let config = cluster.data_dir(0).with_extension("toml");
+    fs_err::write(&config, format!("snapshot-url = \"{}\"\n", up["store"]["url"].as_str().unwrap_or_default()))?;
+    let words = ["status", "--output", "json", "--config", config.as_str()];
+    let output = cluster.run(0, &words)?;
+    ensure!(output.status.code() == Some(75), "it is no success: {}", output.status);
+    ensure!(String::from_utf8_lossy(&output.stderr).contains("no daemon answers"));
+    let down: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(down["down"] == true && down["node"] == up["node"] && down["phase"] == "member", "{down:#}");
+    ensure!(down["lineage"] == up["lineage"] && down["store"]["lineage"] == up["lineage"], "{down:#}");
+    ensure!(down["store"]["newest_revision"] == up["store"]["newest_revision"], "{down:#}");
+    let member = up["members"][0]["id"].as_str().unwrap_or("none");
+    ensure!(down["data"].as_str().is_some_and(|data| data.contains(member)), "{down:#}");
+    let table = String::from_utf8(cluster.run(0, &["status"])?.stdout)?;
+    ensure!(table.starts_with("daemon    does not run") && table.contains("nothing is supervised"), "{table}");
+    // It only looked: the node starts as ever.
+    cluster.serve()?;
+    cluster.passed(&calm())
+}
+
+/// S3, S21: a lone survivor waits, names who is lost and what to do, and goes on when one comes back.
+#[test]
+fn a_lone_survivor_names_the_lost_and_the_way_out() -> Result<()> {
+    let mut cluster = Cluster::new("alone", EtcdVersion::V3_6, 3)?;
+    cluster.serve()?;
+    cluster.kill(1)?;
+    cluster.kill(2)?;
+    let advised = |status: &serde_json::Value, words: &[&str]| {
+        let lines = status["advice"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text: Vec<&str> = lines.iter().filter_map(serde_json::Value::as_str).collect();
+        words.iter().all(|word| text.join("; ").contains(word))
+    };
+    let (one, two) = (cluster.address(1).to_string(), cluster.address(2).to_string());
+    let words = [one.as_str(), two.as_str(), "1 of 3 members are here", "start 1 more", "verified archive"];
+    cluster.until(0, "the lost to be named", |status| advised(status, &words))?;
+    ensure!(cluster.run(0, &["status"])?.stdout.windows(6).any(|window| window == b"advice"));
+    cluster.start(1)?;
+    cluster.until(0, "the cluster to go on", |status| status["serves"] == true && !advised(status, &["lost"]))?;
+    cluster.passed(&calm())
+}
