@@ -7,11 +7,11 @@
 
 use super::disk::abandon;
 use super::{Verdict, nonces, restart, turn};
-use crate::action::{Action, Cluster, Launch, StopReason};
+use crate::action::{Action, Cluster, Launch, Refusal, StopReason};
 use crate::id::{NodeId, Nonce};
 use crate::lineage::{ClaimKind, Founder, Lineage, LineageState, Recorded};
 use crate::memory::{Phase, Place, State};
-use crate::observe::{DataDir, Gate, World};
+use crate::observe::{DataDir, ExitCause, Gate, Process, World};
 use crate::quorum;
 use crate::reason::Reason;
 use crate::safety;
@@ -137,6 +137,13 @@ fn is_unserved(world: &World, lineage: &Lineage) -> bool {
 /// Starts etcd. A founder of a birth that promised in this very run has nothing to forget, for nobody ran before all had
 /// promised. Any other may have been set back to its promise, or to before it, so it asks the others first (S11).
 fn start(world: &World, lineage: &Lineage, founder: &Founder, gate: Gate) -> Verdict {
+    match &world.etcd.process {
+        Process::Exited { cause: ExitCause::NewerData(what), .. } => {
+            return Verdict::Act(Action::Refuse { why: Refusal::NewerData(what.clone()) });
+        }
+        Process::Exited { cause: ExitCause::Corrupt(what), .. } => return spoilt(world, lineage, what),
+        Process::Exited { .. } | Process::Absent | Process::Running { .. } => {}
+    }
     let fresh = world.promised == Some(lineage.claim.nonce) && lineage.claim.kind == ClaimKind::Birth;
     if !fresh {
         match restart::ask(world) {
