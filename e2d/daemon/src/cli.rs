@@ -6,6 +6,8 @@
 
 mod ask;
 mod client;
+mod disk;
+mod env;
 pub mod exit;
 mod generate;
 mod inform;

@@ -27,12 +27,13 @@ pub use file::{ConfigFile, MAX_SIZE_BYTES};
 pub use given::Given;
 pub use network::{GossipKeys, KeyPair, Keys, MetricsTransport, Network, Security};
 pub use problem::{Fault, Origin, Problem, Refused, Warning};
-pub use resolve::{Draft, parse, site};
+pub use resolve::{Draft, parse, reach, site};
 pub use route::{RouteError, default_route_address};
 
 use address::Seed;
 use camino::Utf8PathBuf;
 use e2d_etcd::launch::Extra;
+use std::net::IpAddr;
 use std::time::Duration;
 use store::StoreUrl;
 use value::{Label, LogFormat, LogLevel, Size};
@@ -75,6 +76,21 @@ impl Site {
     pub fn socket(&self) -> Utf8PathBuf {
         self.data_dir.join("e2d/e2d.sock")
     }
+}
+
+/// How clients reach this node's etcd, as far as the configuration tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Where the node's data, store and programs are.
+    pub site: Site,
+    /// The address that its clients are told; `None` if it follows from the machine or is loopback.
+    pub host: Option<IpAddr>,
+    /// The port of its clients.
+    pub client_port: u16,
+    /// The authority of its certificates; `None` without keys.
+    pub authority: Option<Utf8PathBuf>,
+    /// What etcd shows its clients, which may also be shown to etcd.
+    pub server: Option<KeyPair>,
 }
 
 /// How many voters there are to be, and where to look for them. More than one needs at least one seed.

@@ -103,9 +103,13 @@ fn decisions(entries: &[Entry]) -> String {
 
 /// Asks the daemon of a node once.
 fn ask(site: &SiteArgs) -> Result<StatusReply, Failure> {
-    let socket = site.socket(&site.site(std::env::vars_os())?);
+    once(&site.socket(&site.site(std::env::vars_os())?))
+}
+
+/// Asks the daemon behind a socket once.
+pub(super) fn once(socket: &Utf8Path) -> Result<StatusReply, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    runtime.block_on(status(&socket))
+    runtime.block_on(status(socket))
 }
 
 async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {

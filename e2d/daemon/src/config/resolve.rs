@@ -14,7 +14,7 @@ use super::network::{Keys, Network, Place, SERVICES};
 use super::problem::{Origin, Problem, Refused, Warning};
 use super::route::RouteError;
 use super::value::{Label, Size};
-use super::{Cluster, Config, Etcd, Health, Log, Site, Snapshots};
+use super::{Cluster, Config, Etcd, Health, Log, Reach, Site, Snapshots};
 use reader::{Noted, Read, Reader};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -53,6 +53,15 @@ pub fn site(given: &Given) -> Result<Site, Refused> {
     let mut reader = Reader::new(given)?;
     let site = reader.one(&keys::REQUIRED_CLUSTER_SIZE).and_then(|(size, _)| reader.site(size));
     reader.finish(site)
+}
+
+/// Understands only how clients reach this node's etcd, for the verbs that work beside the daemon or
+/// without it. What else was said is not looked at.
+pub fn reach(given: &Given) -> Result<Reach, Refused> {
+    let mut reader = Reader::new(given)?;
+    let site = reader.one(&keys::REQUIRED_CLUSTER_SIZE).and_then(|(size, _)| reader.site(size));
+    let reach = reader.reach(site);
+    reader.finish(reach)
 }
 
 fn draft(reader: &mut Reader<'_>) -> Read<Draft> {

@@ -98,8 +98,17 @@ fn members(world: &World, in_doubt: &BTreeSet<MemberId>) -> Vec<Member> {
         started: member.has_started(),
         present: world.leads().then(|| safety::is_present(world, member)),
         in_doubt: in_doubt.contains(&member.id),
+        client_url: client_url(world, member),
     };
     listed.iter().map(member).collect()
+}
+
+fn client_url(world: &World, member: &e2d_core::observe::Member) -> String {
+    if world.state.place.is_some_and(|place| place.member == member.id) {
+        return world.me.client_url.clone();
+    }
+    let told = member.node().and_then(|node| world.peers.get(&node)?.word.as_ref());
+    told.map(|word| word.client_url.clone()).unwrap_or_default()
 }
 
 fn peers(world: &World) -> Vec<Peer> {

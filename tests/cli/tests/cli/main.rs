@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod certificates;
+mod env;
 mod generated;
 mod help;
 mod precedence;

@@ -6,7 +6,7 @@ use crate::config::network::{GossipKeys, KeyPair, Keys};
 use crate::config::problem::{Fault, Origin, Problem};
 use crate::config::store::StoreUrl;
 use crate::config::value::{LogLevel, Size};
-use crate::config::{Cluster, Etcd, Health, Log, Site, Snapshots, keys};
+use crate::config::{Cluster, Etcd, Health, Log, Reach, Site, Snapshots, keys};
 use camino::Utf8PathBuf;
 use e2d_etcd::launch::Extra;
 use e2d_pki::SecretSource;
@@ -32,6 +32,17 @@ impl Reader<'_> {
             (None, Size::Three | Size::Five) => StoreUrl::None,
         };
         Ok(Site { data_dir, store, etcd_bin_dir: etcd_bin_dir? })
+    }
+
+    /// How clients reach etcd. A host is only known if it was said.
+    pub(super) fn reach(&mut self, site: Read<Site>) -> Read<Reach> {
+        let host = self.optional(&keys::HOST);
+        let client = self.one(&keys::CLIENT_ADDR);
+        let authority = self.path(&keys::CA_CERT);
+        let (cert, key) = (self.path(&keys::SERVER_CERT), self.path(&keys::SERVER_KEY));
+        let (host, (client, _)) = (host?.map(|(host, _)| host), client?);
+        let server = cert?.zip(key?).map(|(cert, key)| KeyPair { cert, key });
+        Ok(Reach { site: site?, host: client.ip.or(host), client_port: client.port, authority: authority?, server })
     }
 
     pub(super) fn cluster(&mut self) -> Read<Cluster> {
