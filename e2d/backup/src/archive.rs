@@ -22,7 +22,7 @@ mod unnamed;
 mod write;
 
 pub(crate) use check::MAX_CHECK_BYTES;
-pub use check::{Check, CheckError, Found, Outcome, check};
+pub use check::{Check, CheckError, Found, Outcome, check, read_back, record};
 pub use decode::{DecodeError, decode};
 pub use encode::{EncodeError, Encoded, SnapshotForm, encode};
 pub use manifest::{

@@ -55,6 +55,8 @@ pub struct Listed {
 pub struct Damaged {
     /// Where it lies.
     pub name: ArchiveName,
+    /// What its manifest says, where that could be read: then it can be read back once more.
+    pub archive: Option<Box<Archive>>,
     /// Why, for people.
     pub reason: String,
 }
@@ -146,7 +148,7 @@ pub async fn read(store: &Arc<dyn Store>) -> Result<Contents, StoreError> {
     for (name, read) in all {
         match read {
             Read::Good(listed) => contents.archives.push(*listed),
-            Read::Damaged(reason) => contents.damaged.push(Damaged { name, reason }),
+            Read::Damaged(archive, reason) => contents.damaged.push(Damaged { name, archive, reason }),
             Read::Unreadable(reason) => contents.unreadable.push(Unreadable { name, reason }),
             Read::Incomplete => contents.incomplete.push(name),
         }
@@ -160,7 +162,7 @@ struct Parts(BTreeMap<Part, u64>);
 
 enum Read {
     Good(Box<Listed>),
-    Damaged(String),
+    Damaged(Option<Box<Archive>>, String),
     Unreadable(String),
     Incomplete,
 }
@@ -234,10 +236,10 @@ async fn read_one(store: &dyn Store, name: ArchiveName, parts: Parts) -> Result<
     let archive = match manifest {
         Ok(archive) => archive,
         Err(error @ ManifestError::UnknownFormat(_)) => return Ok(Some(Read::Unreadable(error.to_string()))),
-        Err(error) => return Ok(Some(Read::Damaged(error.to_string()))),
+        Err(error) => return Ok(Some(Read::Damaged(None, error.to_string()))),
     };
     if archive.name() != name {
-        return Ok(Some(Read::Damaged(format!("the manifest belongs to {}", archive.name()))));
+        return Ok(Some(Read::Damaged(None, format!("the manifest belongs to {}", archive.name()))));
     }
     if let Some(encryption) = &archive.manifest.encryption {
         let reason = format!("encrypted with {}, which this e2d cannot read", encryption.scheme);
@@ -252,16 +254,16 @@ async fn read_one(store: &dyn Store, name: ArchiveName, parts: Parts) -> Result<
     };
     let expected_bytes = archive.manifest.stored.size_bytes;
     match stored_bytes {
-        None => return Ok(Some(Read::Damaged("there is no data".to_owned()))),
+        None => return Ok(Some(Read::Damaged(Some(Box::new(archive)), "there is no data".to_owned()))),
         Some(size_bytes) if size_bytes != expected_bytes => {
             let reason = format!("the data has {size_bytes} bytes, the manifest says {expected_bytes}");
-            return Ok(Some(Read::Damaged(reason)));
+            return Ok(Some(Read::Damaged(Some(Box::new(archive)), reason)));
         }
         Some(_) => {}
     }
     let check = if parts.0.contains_key(&Part::Check) { read_check(store, name).await? } else { None };
     Ok(Some(match check.filter(|check| check.archive == archive.id) {
-        Some(Check { outcome: Outcome::Damaged { reason }, .. }) => Read::Damaged(reason),
+        Some(Check { outcome: Outcome::Damaged { reason }, .. }) => Read::Damaged(Some(Box::new(archive)), reason),
         verified => Read::Good(Box::new(Listed { archive, verified })),
     }))
 }

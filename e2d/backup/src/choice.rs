@@ -233,8 +233,8 @@ mod tests {
         let name = |epoch, revision| ArchiveName { epoch: Epoch(epoch), revision: Revision(revision), nonce: Nonce(9) };
         let mut all = contents(vec![listed(2, 10, Some(10)), listed(2, 50, None), listed(3, 5, Some(5))]);
         all.damaged = vec![
-            Damaged { name: name(2, 60), reason: "cut off".to_owned() },
-            Damaged { name: name(2, 1), reason: "old and of no interest".to_owned() },
+            Damaged { name: name(2, 60), archive: None, reason: "cut off".to_owned() },
+            Damaged { name: name(2, 1), archive: None, reason: "old and of no interest".to_owned() },
         ];
         all.unreadable = vec![Unreadable { name: name(2, 70), reason: "format 2".to_owned() }];
         all.incomplete = vec![name(2, 80)];

@@ -118,16 +118,33 @@ pub async fn check(
     nonce: Nonce,
     checked_at: Timestamp,
 ) -> Result<Check, CheckError> {
+    let outcome = read_back(store, archive, scratch).await?;
+    record(store, archive, outcome, by, nonce, checked_at).await
+}
+
+/// Checks an archive and records nothing: for whoever may only look.
+pub async fn read_back(store: &dyn Store, archive: &Archive, scratch: &Utf8Path) -> Result<Outcome, CheckError> {
     let claimed = archive.manifest.revision;
-    let outcome = match bring(store, archive, scratch, move |unnamed| examine(unnamed, claimed)).await {
-        Ok(examined) => examined.map_err(CheckError::Scratch)?,
-        Err(error) if error.is_damage() => damaged(&error),
-        Err(error) => return Err(CheckError::Fetch(error)),
-    };
+    match bring(store, archive, scratch, move |unnamed| examine(unnamed, claimed)).await {
+        Ok(examined) => examined.map_err(CheckError::Scratch),
+        Err(error) if error.is_damage() => Ok(damaged(&error)),
+        Err(error) => Err(CheckError::Fetch(error)),
+    }
+}
+
+/// Records what [`read_back`] has just found.
+pub async fn record(
+    store: &dyn Store,
+    archive: &Archive,
+    outcome: Outcome,
+    by: NodeId,
+    nonce: Nonce,
+    checked_at: Timestamp,
+) -> Result<Check, CheckError> {
     let epoch = archive.manifest.epoch;
     let check = Check { format: FORMAT, archive: archive.id, epoch, nonce, checked_at, by, outcome };
     let name = archive.name();
-    record(store, name, &check).await.map_err(|source| CheckError::Record { archive: name, source })?;
+    put(store, name, &check).await.map_err(|source| CheckError::Record { archive: name, source })?;
     Ok(check)
 }
 
@@ -180,7 +197,7 @@ impl Check {
 }
 
 /// Writes the record over whatever is there. Of two checks at one moment, the later write stays.
-async fn record(store: &dyn Store, name: ArchiveName, check: &Check) -> Result<(), StoreError> {
+async fn put(store: &dyn Store, name: ArchiveName, check: &Check) -> Result<(), StoreError> {
     let (key, bytes) = (name.key(Part::Check), check.encode());
     let mut attempts = 0;
     loop {
