@@ -15,6 +15,7 @@ pub mod logging;
 mod order;
 pub mod output;
 mod pki;
+mod restore;
 mod run;
 mod snapshot;
 
@@ -24,8 +25,9 @@ pub use client::{
 pub use generate::GenerateArgs;
 pub use inform::{CompletionsArgs, VersionArgs};
 pub use pki::{GencertsArgs, InitArgs, InspectArgs, KeyType, PkiArgs, PkiVerb};
+pub use restore::{RestoreArgs, RestoreTarget};
 pub use run::RunArgs;
-pub use snapshot::{ArchiveRef, RestoreArgs, RestoreTarget, SnapshotArgs, SnapshotVerb, StoreArgs};
+pub use snapshot::{ArchiveRef, SnapshotArgs, SnapshotVerb, StoreArgs};
 
 use crate::config::keys;
 use clap::{Parser, Subcommand};

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use camino::{Utf8Path, Utf8PathBuf};
-use e2d_core::memory::{self, DecodeError, Recall};
+use e2d_core::memory::{self, DecodeError, Identity, Recall};
 use serde::de::DeserializeOwned;
 use std::io;
 
@@ -18,6 +18,11 @@ enum DiskError {
 /// What the node in this data directory heard of others; nothing if it never ran.
 pub(super) fn recall(data_dir: &Utf8Path) -> Result<Recall, Failure> {
     Ok(read(data_dir, "seen")?.unwrap_or_default())
+}
+
+/// Who the disk is, if it was ever used.
+pub(super) fn identity(data_dir: &Utf8Path) -> Result<Option<Identity>, Failure> {
+    read(data_dir, "identity")
 }
 
 fn read<T: DeserializeOwned>(data_dir: &Utf8Path, name: &str) -> Result<Option<T>, Failure> {

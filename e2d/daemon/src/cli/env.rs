@@ -7,7 +7,7 @@
 use super::client::EnvArgs;
 use super::disk;
 use super::exit::{Exit, Failure};
-use super::output::{Format, print};
+use super::output::{Format, json, print};
 use crate::admin::v1::StatusReply;
 use crate::config::{self, Reach};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -53,7 +53,7 @@ impl EnvArgs {
             Format::Json => {
                 let object: serde_json::Map<_, _> =
                     variables.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-                serde_json::to_string_pretty(&object).map_err(Failure::failed)? + "\n"
+                json(&object)?
             }
         })
     }

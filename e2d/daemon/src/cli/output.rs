@@ -24,6 +24,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Says something on standard error that is no error. Nobody may be there to read it.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "note: {text}");
+}
+
 /// Standard output took no more. What was done before stays done.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output could not be written")]

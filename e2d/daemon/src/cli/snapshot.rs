@@ -1,12 +1,15 @@
 //! The verbs about backups.
 
+mod act;
+mod progress;
+mod rows;
+mod shelf;
+
 use super::client::{SiteArgs, said};
 use super::output::Format;
 use crate::config::{self, Given, Refused, Site};
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
-use e2d_core::id::{MemberId, Revision};
-use jiff::Timestamp;
 use std::ffi::OsString;
 use std::str::FromStr;
 
@@ -111,62 +114,4 @@ pub enum SnapshotVerb {
         #[arg(long, value_name = "FILE")]
         to: Utf8PathBuf,
     },
-}
-
-/// Arguments of `restore`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Shows before and after and what would be lost, and changes nothing without --yes.\n\n\
-    Examples:\n  e2d restore --into /var/lib/etcd/data --dry-run\n  \
-    e2d restore 4f2a91 --into /tmp/look --yes\n  \
-    e2d restore --cluster --at 2026-11-22T03:00:00Z --yes")]
-pub struct RestoreArgs {
-    #[expect(missing_docs, reason = "a comment here would become the verb's help")]
-    #[command(flatten)]
-    pub store: StoreArgs,
-    /// Which backup: `newest`, or the first digits of its id [default: newest]
-    #[arg(value_name = "ARCHIVE", group = "source")]
-    pub archive: Option<ArchiveRef>,
-    /// The newest backup that is not above this revision
-    #[arg(long, value_name = "NUMBER", group = "source", value_parser = revision)]
-    pub revision: Option<Revision>,
-    /// The newest backup that is not after this instant, such as 2026-11-22T03:00:00Z
-    #[arg(long, value_name = "INSTANT", group = "source")]
-    pub at: Option<Timestamp>,
-    #[expect(missing_docs, reason = "a comment here would become the verb's help")]
-    #[command(flatten)]
-    pub target: RestoreTarget,
-    /// A member that is gone for good, on your word; may be repeated
-    #[arg(long, value_name = "MEMBER", conflicts_with = "into")]
-    pub lost: Vec<MemberId>,
-    /// Restore the cluster even if fewer nodes than required are present
-    #[arg(long, conflicts_with = "into")]
-    pub force: bool,
-    /// Only show what would happen
-    #[arg(long, conflicts_with = "yes")]
-    pub dry_run: bool,
-    /// Really do it
-    #[arg(long)]
-    pub yes: bool,
-    /// How to print
-    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t)]
-    pub output: Format,
-}
-
-/// What is restored: exactly one of the two.
-#[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
-pub struct RestoreTarget {
-    /// Restore into this folder, which must be empty or not exist; nothing else is touched
-    #[arg(long, value_name = "DIR")]
-    pub into: Option<Utf8PathBuf>,
-    /// Restore the whole cluster through the store
-    #[arg(long)]
-    pub cluster: bool,
-}
-
-fn revision(text: &str) -> Result<Revision, String> {
-    match text.parse::<i64>() {
-        Ok(number) if number > 0 => Ok(Revision(number)),
-        _ => Err("expected a whole number above 0".into()),
-    }
 }

@@ -1,11 +1,13 @@
 //! The command line as an operator sees it.
 #![cfg(test)]
 
+mod backups;
 mod certificates;
 mod env;
 mod generated;
 mod help;
 mod precedence;
+mod shelf;
 mod streams;
 mod values;
 
