@@ -29,6 +29,7 @@ fn carry_out(cli: cli::Cli) -> Result<(), Failure> {
         Command::StepDown(args) => args.carry_out(),
         Command::Env(args) => args.carry_out(),
         Command::Snapshot(args) => args.carry_out(),
+        Command::Restore(args) => args.carry_out(),
         Command::Version(args) => args.carry_out(),
         Command::Completions(args) => args.carry_out(),
         Command::Generate(args) => args.carry_out(),

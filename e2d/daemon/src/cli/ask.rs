@@ -112,7 +112,8 @@ pub(super) fn once(socket: &Utf8Path) -> Result<StatusReply, Failure> {
     runtime.block_on(status(socket))
 }
 
-async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {
+/// Asks the daemon behind a socket once, in a runtime that is there.
+pub(super) async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {
     let asked = async {
         let mut client = admin::connect(socket).await?;
         Ok::<_, AskError>(client.status(StatusRequest {}).await?.into_inner())

@@ -1,9 +1,19 @@
-//! `e2d restore`: what it takes.
+//! `e2d restore`: a backup into a folder, or for the whole cluster.
+//!
+//! Both show first what there is, what there would be, and what would be lost. The folder is made by the
+//! code that a node restores with. What a whole cluster needs besides is said in [`cluster`].
 
+mod cluster;
+mod into;
+mod picture;
+
+use super::exit::Failure;
 use super::output::Format;
-use super::snapshot::{ArchiveRef, StoreArgs};
+use super::snapshot::{ArchiveRef, Shelf, StoreArgs, until_interrupted};
 use camino::Utf8PathBuf;
 use clap::Args;
+use e2d_backup::catalogue::{Contents, Listed};
+use e2d_backup::choice::Trust;
 use e2d_core::id::{MemberId, Revision};
 use jiff::Timestamp;
 
@@ -56,6 +66,49 @@ pub struct RestoreTarget {
     /// Restore the whole cluster through the store
     #[arg(long)]
     pub cluster: bool,
+}
+
+/// No archive lies where a restore may start from. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+enum SourceError {
+    #[error("no archive in {store} holds revision {revision} or an earlier one")]
+    Revision { store: String, revision: Revision },
+    #[error("no archive in {store} was taken at {at} or earlier")]
+    Instant { store: String, at: Timestamp },
+}
+
+impl RestoreArgs {
+    /// Shows what would happen, and does it if it was told to.
+    pub fn carry_out(&self) -> Result<(), Failure> {
+        let site = self.store.site(std::env::vars_os())?;
+        until_interrupted(async {
+            let from = Shelf::open(&site).await?;
+            match &self.target.into {
+                Some(folder) => into::restore(self, &site, &from, folder).await,
+                None => cluster::restore(self, &site, &from).await,
+            }
+        })
+    }
+
+    /// The archive to start with.
+    fn source<'a>(&self, from: &'a Shelf) -> Result<&'a Listed, Failure> {
+        let store = || from.store.describe();
+        let fits: Box<dyn Fn(&Listed) -> bool> = match (self.revision, self.at) {
+            (Some(revision), _) => Box::new(move |listed| listed.revision() <= revision),
+            (None, Some(at)) => Box::new(move |listed| listed.archive.manifest.created_at <= at),
+            (None, None) => return from.find_good(self.archive.as_ref().unwrap_or(&ArchiveRef::Newest)),
+        };
+        let archives: Vec<Listed> = from.contents.archives.iter().filter(|listed| fits(listed)).cloned().collect();
+        if archives.is_empty() {
+            let error = match (self.revision, self.at) {
+                (Some(revision), _) => SourceError::Revision { store: store(), revision },
+                (None, at) => SourceError::Instant { store: store(), at: at.unwrap_or_default() },
+            };
+            return Err(Failure::advise(error, "`e2d snapshot list` shows which there are"));
+        }
+        let chosen = from.newest(&Contents { archives, ..Contents::default() }, Trust::Verified)?.archive.id;
+        from.find_good(&ArchiveRef::Prefix(chosen.to_string()))
+    }
 }
 
 fn revision(text: &str) -> Result<Revision, String> {

@@ -5,6 +5,10 @@ mod progress;
 mod rows;
 mod shelf;
 
+pub(super) use act::until_interrupted;
+pub(super) use rows::holds;
+pub(super) use shelf::{Shelf, exit_of, short};
+
 use super::client::{SiteArgs, said};
 use super::output::Format;
 use crate::config::{self, Given, Refused, Site};

@@ -7,6 +7,7 @@ mod env;
 mod generated;
 mod help;
 mod precedence;
+mod restores;
 mod shelf;
 mod streams;
 mod values;

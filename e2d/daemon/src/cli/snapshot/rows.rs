@@ -135,7 +135,7 @@ pub(super) fn show(item: Item<'_>, format: Format) -> Result<String, Failure> {
 }
 
 /// What was found in an archive, in words.
-pub(super) fn holds(outcome: &Outcome) -> String {
+pub(in crate::cli) fn holds(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Damaged { reason } => format!("damaged: {reason}"),
         Outcome::Sound(found) => format!(

@@ -1,0 +1,7 @@
+//! Verbs beside real nodes and real etcd servers, on a machine of their own.
+#![cfg(test)]
+
+mod machine;
+mod occupied;
+mod reaching;
+mod restoring;
