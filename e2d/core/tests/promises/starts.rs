@@ -340,6 +340,22 @@ fn data_of_another_cluster_is_refused() {
     }
 }
 
+/// S6, S22: an etcd that died of data of a newer one is not started again, a founder's no more than a member's.
+#[test]
+fn an_etcd_that_refused_its_data_is_not_tried_again() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    for phase in [Phase::Founding, Phase::Joining, Phase::Member] {
+        let mut world = worlds::settled(&lineage, phase);
+        world.promised = Some(lineage.claim.nonce);
+        let data = world.data.clone();
+        let cause = ExitCause::NewerData("server version is lower".to_owned());
+        world.exited(Process::Exited { cause, at: ago(1) });
+        world.data = data;
+        let plan = plan::plan(&world);
+        assert!(matches!(plan.node, Some(Action::Refuse { .. })), "{phase:?}: {}", plan.report);
+    }
+}
+
 /// S20: a node with something to settle about itself changes nothing for the others.
 #[test]
 fn a_leader_that_cannot_see_its_own_disk_changes_no_member() {
