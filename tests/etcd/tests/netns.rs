@@ -1,5 +1,8 @@
 //! Stories on real etcd servers, one network namespace a machine.
 
+#[path = "netns/faults.rs"]
+mod faults;
+
 use anyhow::{Result, ensure};
 use e2d_testkit::{EtcdVersion, LogGate, wait_for};
 use e2d_tests_etcd::{Cluster, PATIENCE};
@@ -36,7 +39,7 @@ fn three_nodes_form_heal_and_come_back() -> Result<()> {
         cluster.start(n)?;
     }
     ensure!(cluster.is_whole("after all machines lost power")? == born, "all are the members they were");
-    ensure!(cluster.lost()?.is_empty(), "lost: {:?}", cluster.lost()?);
+    cluster.lost_nothing("with all disks there")?;
 
     cluster.power_off(3)?;
     cluster.wipe(3)?;
@@ -48,7 +51,7 @@ fn three_nodes_form_heal_and_come_back() -> Result<()> {
     })?;
     ensure!(healed.intersection(&born).count() == 2, "an empty disk has another identity");
     ensure!(cluster.header()?.0 == id, "it is the same cluster");
-    ensure!(cluster.lost()?.is_empty(), "lost: {:?}", cluster.lost()?);
+    cluster.lost_nothing("with one disk")?;
 
     let taken = cluster.archives()?;
     cluster.serves("before the end")?;
@@ -69,7 +72,7 @@ fn three_nodes_form_heal_and_come_back() -> Result<()> {
     let (another, after) = cluster.header()?;
     ensure!(another != id, "a new epoch is another cluster");
     ensure!(after > revision, "revision {after} after {revision}");
-    ensure!(cluster.lost()?.is_empty(), "what was archived is lost: {:?}", cluster.lost()?);
+    cluster.lost_nothing("that was archived")?;
     cluster.passed(&gate())
 }
 

@@ -1,0 +1,65 @@
+//! How a story's machines are set up.
+
+use crate::cluster::Cluster;
+use anyhow::Result;
+use e2d_testkit::EtcdVersion;
+
+/// Where nodes keep their backups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// One folder for all.
+    Shared,
+    /// A folder of its own for each, as when somebody forgot to mount the shared one.
+    Private,
+    /// None.
+    None,
+}
+
+/// What a story's machines have in common.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub(crate) story: String,
+    pub(crate) size: u8,
+    pub(crate) version: EtcdVersion,
+    pub(crate) store: Store,
+    pub(crate) keys: bool,
+    pub(crate) silence: String,
+}
+
+impl Setup {
+    /// `size` machines with etcd's default version, a shared store, and no keys.
+    #[must_use]
+    pub fn new(story: &str, size: u8) -> Self {
+        let (story, silence) = (story.to_owned(), "10s".to_owned());
+        Self { story, size, version: EtcdVersion::DEFAULT, store: Store::Shared, keys: false, silence }
+    }
+
+    /// Another version of etcd.
+    #[must_use]
+    pub fn version(self, version: EtcdVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Another kind of store.
+    #[must_use]
+    pub fn store(self, store: Store) -> Self {
+        Self { store, ..self }
+    }
+
+    /// An authority, certificates for every machine, and encrypted gossip.
+    #[must_use]
+    pub fn with_keys(self) -> Self {
+        Self { keys: true, ..self }
+    }
+
+    /// How long a member without other proof of death is silent before it is removed, instead of 10 s.
+    #[must_use]
+    pub fn silence(self, bound: &str) -> Self {
+        Self { silence: bound.to_owned(), ..self }
+    }
+
+    /// Machines without power.
+    pub fn build(self) -> Result<Cluster> {
+        Cluster::build(self)
+    }
+}

@@ -1,0 +1,102 @@
+//! The failure matrix, under a client that writes all the time.
+
+use crate::gate;
+use anyhow::{Result, ensure};
+use e2d_testkit::wait_for;
+use e2d_tests_etcd::{Cluster, PATIENCE, Setup};
+use std::time::Duration;
+
+/// How long a cut lasts: longer than an election of etcd's and a suspicion of gossip's.
+const CUT: Duration = Duration::from_secs(4);
+/// How long a frozen machine does nothing.
+const FREEZE: Duration = Duration::from_mins(1);
+
+/// S1 S3 S4 S7 S9 S11 S12 S13: whatever happens to three machines, nothing acknowledged is lost while a
+/// quorum of disks survives, nothing older than the last archive otherwise, revisions never go back,
+/// and all ends healthy with nobody's help.
+#[test]
+fn three_nodes_under_every_fault() -> Result<()> {
+    let mut cluster = Setup::new("every_fault", 3).build()?;
+    cluster.start_all()?;
+    let born = cluster.is_whole("at birth")?;
+    let (id, _) = cluster.header()?;
+    cluster.start_writing();
+
+    for n in cluster.all() {
+        power_cut(&mut cluster, &[n])?;
+    }
+    let leader = cluster.leader()?;
+    power_cut(&mut cluster, &[leader])?;
+    power_cut(&mut cluster, &[1, 2])?;
+    power_cut(&mut cluster, &[1, 2, 3])?;
+    ensure!(cluster.voters()? == born, "a member that keeps its disk stays who it is");
+
+    for (a, b) in [(1, 2), (1, 3), (2, 3)] {
+        cluster.network().cut(a, b)?;
+        lives_through(&mut cluster, &format!("with {a} and {b} cut apart"))?;
+        for (from, to) in [(a, b), (b, a)] {
+            cluster.network().cut_one_way(from, to)?;
+            lives_through(&mut cluster, &format!("with {from} cut off from {to}, one way"))?;
+        }
+    }
+    ensure!(cluster.voters()? == born, "who is heard by somebody is not evicted");
+
+    let frozen = cluster.leader()?;
+    cluster.freeze(frozen)?;
+    cluster.serves("while its leader is frozen")?;
+    cluster.lasts(FREEZE);
+    cluster.thaw(frozen)?;
+    cluster.is_whole("after the thaw")?;
+    cluster.lost_nothing("by a freeze")?;
+
+    let before = cluster.voters()?;
+    cluster.power_off(3)?;
+    cluster.wipe(3)?;
+    cluster.serves("without a disk")?;
+    cluster.start(3)?;
+    wait_for(PATIENCE, "the lost disk to be replaced", || -> Result<()> {
+        let voters = cluster.voters()?;
+        ensure!(voters.len() == 3 && voters.intersection(&before).count() == 2, "voters {voters:x?} of {before:x?}");
+        Ok(())
+    })?;
+    let before = cluster.is_whole("after one disk was lost")?;
+    cluster.lost_nothing("with one disk")?;
+    ensure!(cluster.header()?.0 == id, "it is the same cluster all the time");
+
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+        cluster.wipe(n)?;
+    }
+    let (_, archived) = cluster.newest_archive()?;
+    cluster.forgive_above(archived);
+    cluster.start_all()?;
+    cluster.is_whole_without(&before, "after every disk was lost")?;
+    cluster.lost_nothing("that was archived")?;
+    ensure!(cluster.header()?.0 != id, "a new epoch is another cluster");
+    cluster.passed(&gate())
+}
+
+/// These machines lose power, all at once, and get it back. Their disks stay.
+fn power_cut(cluster: &mut Cluster, machines: &[u8]) -> Result<()> {
+    let what = format!("after {machines:?} lost power");
+    for &n in machines {
+        cluster.power_off(n)?;
+    }
+    if machines.len() * 2 < cluster.all().count() {
+        cluster.serves(&format!("while {machines:?} are off"))?;
+    }
+    for &n in machines {
+        cluster.start(n)?;
+    }
+    cluster.is_whole(&what)?;
+    cluster.lost_nothing(&what)
+}
+
+/// The cluster serves while the network is cut, and is whole when it is mended.
+fn lives_through(cluster: &mut Cluster, what: &str) -> Result<()> {
+    cluster.lasts(CUT);
+    cluster.serves(what)?;
+    cluster.network().heal_all()?;
+    cluster.is_whole(&format!("after it lived {what}"))?;
+    cluster.lost_nothing(what)
+}
