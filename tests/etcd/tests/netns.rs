@@ -1,5 +1,7 @@
 //! Stories on real etcd servers, one network namespace a machine.
 
+#[path = "netns/births.rs"]
+mod births;
 #[path = "netns/faults.rs"]
 mod faults;
 
