@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     pub(crate) store: String,
     /// What stands before a program on its command line.
     pub(crate) wrap: Vec<String>,
+    /// The flags about keys.
+    pub(crate) security: Vec<String>,
     /// Flags of this machine alone.
     pub(crate) flags: Vec<String>,
 }
@@ -53,24 +55,29 @@ impl Cluster {
         let folder = scratch.path().to_owned();
         fs_err::create_dir(folder.join("store"))?;
         let etcd = Parts::locate()?.etcd(setup.version)?;
-        let network = Arc::new(Network::new(setup.size)?);
+        let count = setup.size + setup.spares;
+        let network = Arc::new(Network::new(count)?);
         let keys = if setup.keys { Some(Keys::make(&folder.join("pki"), &network, setup.size)?) } else { None };
         let mut machines = Vec::new();
-        for n in 1..=setup.size {
+        for n in 1..=count {
+            let own = folder.join(format!("store{n}"));
+            let spare = n > setup.size;
             let store = match setup.store {
-                Store::Shared => format!("file://{}/", folder.join("store")),
-                Store::Private => format!("file://{}/", folder.join(format!("store{n}"))),
+                Store::Shared if !spare => format!("file://{}/", folder.join("store")),
                 Store::None => "none".to_owned(),
+                Store::Shared | Store::Private => {
+                    fs_err::create_dir(&own)?;
+                    format!("file://{own}/")
+                }
             };
-            if setup.store == Store::Private {
-                fs_err::create_dir(folder.join(format!("store{n}")))?;
-            }
+            let security = keys.as_ref().filter(|_| !spare).map(|keys| keys.flags(n));
             machines.push(Machine {
                 e2d: None,
                 etcd: etcd.clone(),
                 data_dir: folder.join(format!("n{n}")),
                 store,
                 wrap: vec![],
+                security: security.unwrap_or_else(|| vec!["--insecure".to_owned()]),
                 flags: vec![],
             });
         }
@@ -146,6 +153,13 @@ impl Cluster {
         self.machine_mut(n).flags = flags.iter().map(|&word| word.to_owned()).collect();
     }
 
+    /// Gives a machine an authority and certificates of its own, which nobody else trusts.
+    pub fn other_keys(&mut self, n: u8) -> Result<()> {
+        let other = Keys::make(&self.folder.join("pki-other"), &self.network, self.setup.size + self.setup.spares)?;
+        self.machine_mut(n).security = other.flags(n);
+        Ok(())
+    }
+
     /// A command on a machine.
     pub(crate) fn command(&self, n: u8, program: &Utf8Path) -> Command {
         let machine = self.machine(n);
@@ -176,11 +190,7 @@ impl Cluster {
             .args(["--snapshot-url", &machine.store])
             .args(["--health-check-timeout", &self.setup.silence, "--snapshot-interval", "2s"])
             .args(["--etcd-bin-dir", machine.etcd.as_str(), "--data-dir", machine.data_dir.as_str()]);
-        match &self.keys {
-            Some(keys) => run.args(keys.flags(n)),
-            None => run.arg("--insecure"),
-        };
-        run.args(&machine.flags);
+        run.args(&machine.security).args(&machine.flags);
         let process = self.scratch.as_ref().context("the story is over")?.spawn(&format!("n{n}"), &mut run)?;
         self.machine_mut(n).e2d = Some(process);
         Ok(())

@@ -12,11 +12,14 @@ mod keys;
 mod past;
 mod running;
 mod setup;
+mod stranger;
+mod tape;
 mod writer;
 
 pub use cluster::Cluster;
 pub use disks::{copy, flip_a_byte, mode};
 pub use setup::{Setup, Store};
+pub use tape::Tape;
 
 use std::time::Duration;
 

@@ -24,6 +24,7 @@ pub struct Setup {
     pub(crate) store: Store,
     pub(crate) keys: bool,
     pub(crate) silence: String,
+    pub(crate) spares: u8,
 }
 
 impl Setup {
@@ -31,7 +32,7 @@ impl Setup {
     #[must_use]
     pub fn new(story: &str, size: u8) -> Self {
         let (story, silence) = (story.to_owned(), "10s".to_owned());
-        Self { story, size, version: EtcdVersion::DEFAULT, store: Store::Shared, keys: false, silence }
+        Self { story, size, version: EtcdVersion::DEFAULT, store: Store::Shared, keys: false, silence, spares: 0 }
     }
 
     /// Another version of etcd.
@@ -50,6 +51,12 @@ impl Setup {
     #[must_use]
     pub fn with_keys(self) -> Self {
         Self { keys: true, ..self }
+    }
+
+    /// Machines besides, which nobody is told of: strangers and copies.
+    #[must_use]
+    pub fn spares(self, spares: u8) -> Self {
+        Self { spares, ..self }
     }
 
     /// How long a member without other proof of death is silent before it is removed, instead of 10 s.

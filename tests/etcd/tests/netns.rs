@@ -4,6 +4,8 @@
 mod births;
 #[path = "netns/faults.rs"]
 mod faults;
+#[path = "netns/security.rs"]
+mod security;
 
 use anyhow::{Result, ensure};
 use e2d_testkit::{EtcdVersion, LogGate, wait_for};

@@ -1,0 +1,108 @@
+//! Who has no key learns nothing and changes nothing.
+
+use crate::gate;
+use anyhow::{Result, ensure};
+use e2d_testkit::wait_for;
+use e2d_tests_etcd::{Cluster, PATIENCE, Setup};
+use std::time::Duration;
+
+/// How much an e2d may grow under garbage, in kB.
+const GROWTH_KB: u64 = 32 * 1024;
+
+/// S18: three nodes with keys. etcd takes mutual TLS, from clients and from peers; a stranger without a
+/// key, or with another one, meets nobody, and nobody notices.
+#[test]
+fn a_stranger_meets_nobody() -> Result<()> {
+    let mut cluster = Setup::new("stranger", 3).with_keys().spares(1).build()?;
+    cluster.start_all()?;
+    let members = cluster.is_whole("with keys")?;
+    let stranger = 4;
+    for with_other_keys in [false, true] {
+        if with_other_keys {
+            cluster.other_keys(stranger)?;
+        }
+        cluster.start(stranger)?;
+        cluster.waits(stranger, "1 of 3 nodes are here")?;
+        cluster.lasts(Duration::from_secs(5));
+        cluster.waits(stranger, "1 of 3 nodes are here")?;
+        for n in cluster.all() {
+            ensure!(alive(&cluster, n)? == 2, "n{n} has met the stranger");
+        }
+        ensure!(alive(&cluster, stranger)? == 0, "the stranger has met somebody");
+        cluster.unplug(stranger)?;
+    }
+
+    let ours = Some(("pki/n1/client.crt", "pki/n1/client.key"));
+    let peer = Some(("pki/n1/peer.crt", "pki/n1/peer.key"));
+    let theirs = Some(("pki-other/n1/peer.crt", "pki-other/n1/peer.key"));
+    for (port, good) in [(2379, ours), (2380, peer)] {
+        ensure!(cluster.lets_in(1, port, good)?, "port {port} refuses its own");
+        ensure!(!cluster.lets_in(1, port, None)?, "port {port} lets in who has no certificate");
+        ensure!(!cluster.lets_in(1, port, theirs)?, "port {port} lets in who has another authority's certificate");
+    }
+    ensure!(cluster.is_whole("after the strangers")? == members, "a stranger has changed the members");
+    cluster.passed(&gate())
+}
+
+/// S18: what was said on the wire is not readable, and played again to machines that have started
+/// since, it tells them nothing: who is off stays off.
+#[test]
+fn a_tape_played_again_changes_nothing() -> Result<()> {
+    let mut cluster = Setup::new("tape", 3).with_keys().silence("5m").build()?;
+    cluster.start_all()?;
+    let members = cluster.is_whole("with keys")?;
+    let tape = cluster.record(Duration::from_secs(8))?;
+    ensure!(tape.len() > 20, "{} datagrams were heard", tape.len());
+    for secret in ["2380", "10.77.0", "phase", "lineage"] {
+        ensure!(!tape.shows(secret), "the wire shows {secret:?}");
+    }
+    cluster.power_off(3)?;
+    for n in [1, 2] {
+        // etcd runs on; only e2d forgets with whom it spoke.
+        cluster.e2d(n)?.kill()?;
+        cluster.start(n)?;
+    }
+    for _ in 0..5 {
+        for n in [1, 2] {
+            wait_for(PATIENCE, "the two to see each other", || -> Result<()> {
+                let peers = alive(&cluster, n)?;
+                ensure!(peers == 1, "n{n} sees {peers} others");
+                Ok(())
+            })?;
+        }
+        cluster.play(&tape)?;
+        cluster.lasts(Duration::from_secs(1));
+        for n in [1, 2] {
+            ensure!(alive(&cluster, n)? == 1, "n{n} was told by a tape that n3 lives");
+        }
+    }
+    cluster.start(3)?;
+    ensure!(cluster.is_whole("after the tape")? == members, "a tape has changed the members");
+    cluster.passed(&gate())
+}
+
+/// S18 S22: ten seconds of garbage and of oversized messages at the gossip ports, by UDP and TCP, leave
+/// the cluster whole and e2d's memory bounded.
+#[test]
+fn garbage_costs_bounded_memory() -> Result<()> {
+    let mut cluster = Setup::new("garbage", 3).with_keys().build()?;
+    cluster.start_all()?;
+    let members = cluster.is_whole("with keys")?;
+    let before = cluster.all().map(|n| cluster.memory_kb(n)).collect::<Result<Vec<_>>>()?;
+    let sent = cluster.garbage(Duration::from_secs(10))?;
+    ensure!(sent > 1000, "only {sent} datagrams were sent");
+    for (n, before) in cluster.all().zip(before) {
+        let after = cluster.memory_kb(n)?;
+        ensure!(after <= before + GROWTH_KB, "n{n} has {after} kB after {sent} datagrams, and had {before} kB");
+        ensure!(alive(&cluster, n)? == 2, "n{n} has lost somebody");
+    }
+    ensure!(cluster.is_whole("after the garbage")? == members, "garbage has changed the members");
+    cluster.passed(&gate())
+}
+
+/// How many other nodes a node holds alive.
+fn alive(cluster: &Cluster, n: u8) -> Result<usize> {
+    let status = wait_for(PATIENCE, "a status", || cluster.status(n))?;
+    let peers = status["peers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(peers.iter().filter(|peer| peer["alive"] == true).count())
+}
