@@ -19,7 +19,7 @@ mod writer;
 pub use cluster::Cluster;
 pub use disks::{copy, flip_a_byte, mode};
 pub use setup::{Setup, Store};
-pub use tape::Tape;
+pub use tape::{Recorder, Tape};
 
 use std::time::Duration;
 

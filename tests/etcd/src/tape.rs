@@ -12,7 +12,10 @@ use rustix::net::{recv, sendto, socket_with};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Where gossip listens.
 pub(crate) const GOSSIP: u16 = 7980;
@@ -46,27 +49,47 @@ impl Tape {
     }
 }
 
+/// Records until it is stopped.
+#[derive(Debug)]
+pub struct Recorder {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Tape>>,
+}
+
+impl Recorder {
+    /// What was said since the start.
+    pub fn stop(self) -> Result<Tape> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the recorder panicked"))?
+    }
+}
+
+fn record(over: &AtomicBool) -> Result<Tape> {
+    let protocol = NonZeroU32::new(ETH_P_ALL).map(Protocol::from_raw);
+    let wire = socket_with(AddressFamily::PACKET, SocketType::DGRAM, SocketFlags::CLOEXEC, protocol)?;
+    set_socket_timeout(&wire, Timeout::Recv, Some(Duration::from_millis(100)))?;
+    let (mut heard, mut packets) = (BTreeSet::new(), Vec::new());
+    let mut buffer = vec![0; 65_536];
+    while !over.load(Ordering::Relaxed) {
+        // An error is the end of this pause between two packets.
+        let Ok((_, length)) = recv(&wire, buffer.as_mut_slice(), RecvFlags::empty()) else { continue };
+        let packet = &buffer[..length.min(buffer.len())];
+        // Each passes two plugs of the bridge.
+        if is_gossip(packet) && heard.insert(packet.to_vec()) {
+            packets.push(packet.to_vec());
+        }
+    }
+    Ok(Tape(packets))
+}
+
 impl Cluster {
-    /// Records what goes over the wire for a while.
-    pub fn record(&self, lasts: Duration) -> Result<Tape> {
-        let hub = self.network.node(Network::HUB);
-        hub.inside(|| -> Result<Tape> {
-            let protocol = NonZeroU32::new(ETH_P_ALL).map(Protocol::from_raw);
-            let wire = socket_with(AddressFamily::PACKET, SocketType::DGRAM, SocketFlags::CLOEXEC, protocol)?;
-            set_socket_timeout(&wire, Timeout::Recv, Some(Duration::from_millis(100)))?;
-            let end = Instant::now() + lasts;
-            let mut packets = BTreeSet::new();
-            let mut buffer = vec![0; 65_536];
-            while Instant::now() < end {
-                // An error is the end of this pause between two packets.
-                let Ok((_, length)) = recv(&wire, buffer.as_mut_slice(), RecvFlags::empty()) else { continue };
-                let packet = &buffer[..length.min(buffer.len())];
-                if is_gossip(packet) {
-                    packets.insert(packet.to_vec());
-                }
-            }
-            Ok(Tape(packets.into_iter().collect()))
-        })?
+    /// Starts to record what goes over the wire.
+    #[must_use]
+    pub fn record(&self) -> Recorder {
+        let (network, stop) = (self.network.clone(), Arc::new(AtomicBool::new(false)));
+        let over = stop.clone();
+        let thread = std::thread::spawn(move || network.node(Network::HUB).inside(|| record(&over))?);
+        Recorder { stop, thread }
     }
 
     /// Sends every datagram of a tape again, to whom it was sent, in the name of who sent it.
