@@ -179,12 +179,29 @@ impl Cluster {
         command
     }
 
+    /// A command that sees the files that a machine's e2d sees.
+    pub(crate) fn beside(&self, n: u8, program: &Utf8Path) -> Command {
+        let node = self.network.node(n);
+        match &self.machine(n).e2d {
+            Some(e2d) => {
+                let mut command = node.command("nsenter");
+                command.arg(format!("--mount=/proc/{}/ns/mnt", e2d.pid())).arg("--").arg(program);
+                command
+            }
+            None => node.command(program),
+        }
+    }
+
     /// Starts e2d on a machine.
     pub fn start(&mut self, n: u8) -> Result<()> {
         let address = |n: u8| self.network.node(n).address().to_string();
         let peers: Vec<String> = self.all().map(address).collect();
         let machine = self.machine(n);
         let mut run = self.command(n, &Parts::e2d()?);
+        if !machine.etcd.join("etcdutl").is_file() {
+            // Debian's 3.4 has none, and a newer one restores for it.
+            run.env("PATH", format!("{}:/usr/bin:/bin", Parts::locate()?.etcd(EtcdVersion::DEFAULT)?));
+        }
         run.args(["run", "--log-format", "json", "--host", &address(n)])
             .args(["--required-cluster-size", &self.setup.size.to_string(), "--bootstrap-addrs", &peers.join(",")])
             .args(["--snapshot-url", &machine.store])

@@ -9,6 +9,15 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::Command;
 
 impl Cluster {
+    /// Copies the disk of a machine that is off, and how it is set up, to another machine.
+    pub fn clone_machine(&mut self, from: u8, to: u8) -> Result<()> {
+        copy(self.data_dir(from), self.data_dir(to))?;
+        let (store, security) = (self.machine(from).store.clone(), self.machine(from).security.clone());
+        let copy = self.machine_mut(to);
+        (copy.store, copy.security) = (store, security);
+        Ok(())
+    }
+
     /// Damages the data of every archive in the store, and leaves its manifest and its check as they are.
     /// How many there were.
     pub fn damage_archives(&self) -> Result<usize> {
@@ -17,6 +26,11 @@ impl Cluster {
         data.iter().try_for_each(|path| flip_a_byte(path))?;
         Ok(data.len())
     }
+}
+
+/// Cuts a file to its first bytes.
+pub fn truncate(path: &Utf8Path, bytes: u64) -> Result<()> {
+    Ok(std::fs::File::options().write(true).open(path)?.set_len(bytes)?)
 }
 
 /// Flips the byte in the middle of a file.

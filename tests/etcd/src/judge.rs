@@ -5,9 +5,11 @@ use crate::cluster::Cluster;
 use crate::diary::{Diary, FOLDER};
 use crate::writer::{Writer, open};
 use anyhow::{Context as _, Result, bail, ensure};
+use camino::Utf8Path;
 use e2d_testkit::{Network, Parts, wait_for};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 impl Cluster {
     fn endpoints(&self) -> Vec<String> {
@@ -17,12 +19,20 @@ impl Cluster {
 
     /// What etcdctl says, asked from outside the machines.
     pub fn etcdctl(&self, args: &[&str]) -> Result<String> {
+        self.etcdctl_from(args, None)
+    }
+
+    fn etcdctl_from(&self, args: &[&str], input: Option<&Utf8Path>) -> Result<String> {
         let etcdctl = Parts::locate()?.etcd(self.setup.version)?.join("etcdctl");
         let mut command = self.network.node(Network::HUB).command(etcdctl);
         command.env("ETCDCTL_API", "3").args(["--endpoints", &self.endpoints().join(","), "--command-timeout", "2s"]);
         if let Some(keys) = &self.keys {
             command.args(keys.client_flags());
         }
+        command.stdin(match input {
+            Some(file) => Stdio::from(std::fs::File::open(file)?),
+            None => Stdio::null(),
+        });
         let output = command.args(args).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
         Ok(String::from_utf8(output.stdout)?)
@@ -41,6 +51,18 @@ impl Cluster {
         let revision = answer["header"]["revision"].as_i64().context("no revision in etcdctl's answer")?;
         if self.writer.is_none() {
             open(&self.diary).acknowledge(number, revision);
+        }
+        Ok(())
+    }
+
+    /// Writes this many keys of one megabyte each, none of which is remembered.
+    pub fn write_bulk(&self, megabytes: u32) -> Result<()> {
+        let file = self.folder.join("bulk");
+        fs_err::write(&file, vec![b'x'; 1 << 20])?;
+        for n in 0..megabytes {
+            wait_for(PATIENCE, "a large write", || {
+                self.etcdctl_from(&["put", &format!("bulk/{n}"), "--command-timeout", "5s"], Some(&file))
+            })?;
         }
         Ok(())
     }
@@ -132,24 +154,30 @@ impl Cluster {
         self.is_whole(what)
     }
 
-    /// The machine whose etcd leads.
+    /// Waits until exactly one of these members has made place for another, and the cluster is whole.
+    pub fn one_replaced(&mut self, before: &BTreeSet<u64>, what: &str) -> Result<BTreeSet<u64>> {
+        wait_for(PATIENCE, &format!("one other voter {what}"), || -> Result<()> {
+            let voters = self.voters()?;
+            let stay = voters.intersection(before).count();
+            ensure!(voters.len() == before.len() && stay + 1 == before.len(), "voters {voters:x?} of {before:x?}");
+            Ok(())
+        })?;
+        self.is_whole(what)
+    }
+
+    /// The machine whose etcd leads, when it has heard every member.
     pub fn leader(&self) -> Result<u8> {
-        wait_for(PATIENCE, "a leader", || -> Result<u8> {
+        wait_for(PATIENCE, "a leader that hears all", || -> Result<u8> {
             for n in self.all() {
-                if self.status(n).is_ok_and(|status| status["role"] == "leader" && status["serves"] == true) {
+                let Ok(status) = self.status(n) else { continue };
+                let members = status["members"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let hears_all = members.iter().all(|member| member["present"] == true);
+                if status["role"] == "leader" && status["serves"] == true && hears_all {
                     return Ok(n);
                 }
             }
-            bail!("nobody says that it leads")
+            bail!("nobody says that it leads and hears all")
         })
-    }
-
-    /// The raft id of a machine's member.
-    pub fn member(&self, n: u8) -> Result<u64> {
-        let text = fs_err::read_to_string(self.data_dir(n).join("e2d/state"))?;
-        let state: Value = serde_json::from_str(&text)?;
-        let id = find(&state, "member").and_then(Value::as_str).context("no member in e2d's state")?;
-        Ok(u64::from_str_radix(id, 16)?)
     }
 
     /// The cluster's id and revision.
@@ -165,7 +193,7 @@ impl Cluster {
 
     /// What `e2d status` says of a node.
     pub fn status(&self, n: u8) -> Result<Value> {
-        let mut command = self.network.node(n).command(Parts::e2d()?);
+        let mut command = self.beside(n, &Parts::e2d()?);
         let output = command.args(["status", "--output", "json", "--data-dir", self.data_dir(n).as_str()]).output()?;
         if !output.status.success() {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
@@ -199,14 +227,5 @@ impl Cluster {
             ensure!(waits.contains(reason), "n{n} says {waits}");
             Ok(())
         })
-    }
-}
-
-/// The value of a key, wherever in a document.
-fn find<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    match value {
-        Value::Object(map) => map.get(key).or_else(|| map.values().find_map(|inner| find(inner, key))),
-        Value::Array(list) => list.iter().find_map(|inner| find(inner, key)),
-        _ => None,
     }
 }

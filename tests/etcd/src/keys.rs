@@ -1,5 +1,6 @@
 //! An authority and certificates, made by `e2d pki`, as an operator would.
 
+use crate::cluster::Cluster;
 use anyhow::{Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_testkit::{Network, Parts};
@@ -50,6 +51,74 @@ impl Keys {
         ];
         files.into_iter().flat_map(|(flag, file)| [flag.to_owned(), file.to_string()]).collect()
     }
+}
+
+/// What can be wrong with a certificate.
+#[derive(Clone, Copy, Debug)]
+pub enum Wrong {
+    /// It ended yesterday.
+    Expired,
+    /// Another authority has signed it.
+    Authority,
+    /// The private key beside it is another's.
+    Key,
+    /// Nothing any more.
+    Nothing,
+}
+
+impl Cluster {
+    /// Spoils one of the certificates of the first machine, `peer` or `server`, or mends it. The machine after the
+    /// last one of the cluster must have keys of its own.
+    pub fn spoil(&self, file: &str, wrong: Wrong) -> Result<()> {
+        let (own, kept) = (self.folder.join("pki/n1"), self.folder.join("pki/kept"));
+        if !kept.exists() {
+            crate::copy(&own, &kept)?;
+        }
+        let other = self.folder.join("pki-other/n1");
+        let put = |from: &Utf8Path, ending: &str| -> Result<()> {
+            fs_err::copy(from.join(format!("{file}.{ending}")), own.join(format!("{file}.{ending}")))?;
+            Ok(())
+        };
+        put(&kept, "crt")?;
+        put(&kept, "key")?;
+        match wrong {
+            Wrong::Nothing => Ok(()),
+            Wrong::Key => put(&other, "key"),
+            Wrong::Authority => {
+                put(&other, "crt")?;
+                put(&other, "key")
+            }
+            Wrong::Expired => {
+                let (authority, request) = (self.folder.join("pki"), own.join("request"));
+                let (crt, key) = (own.join(format!("{file}.crt")), own.join(format!("{file}.key")));
+                openssl(&["req", "-new", "-key", key.as_str(), "-subj", "/CN=late", "-out", request.as_str()])?;
+                let ca = ["-CA", &format!("{authority}/ca.crt"), "-CAkey", &format!("{authority}/ca.key")]
+                    .map(str::to_owned);
+                let ca: Vec<&str> = ca.iter().map(String::as_str).collect();
+                let extensions = own.join("extensions");
+                fs_err::write(&extensions, "basicConstraints=CA:FALSE\n")?;
+                let sign = [
+                    "x509",
+                    "-req",
+                    "-days",
+                    "-1",
+                    "-extfile",
+                    extensions.as_str(),
+                    "-in",
+                    request.as_str(),
+                    "-out",
+                    crt.as_str(),
+                ];
+                openssl(&[&sign[..], &ca].concat())
+            }
+        }
+    }
+}
+
+fn openssl(args: &[&str]) -> Result<()> {
+    let output = Command::new("openssl").args(args).output()?;
+    ensure!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
 }
 
 /// Runs `e2d pki`.

@@ -3,13 +3,16 @@
 //!
 //! Nothing here knows what should happen: that is in the tests.
 
+mod clock;
 mod cluster;
 mod diary;
 mod disks;
 mod faults;
 mod judge;
 mod keys;
+mod mounts;
 mod past;
+mod plain;
 mod running;
 mod setup;
 mod stranger;
@@ -17,8 +20,9 @@ mod tape;
 mod writer;
 
 pub use cluster::Cluster;
-pub use disks::{copy, flip_a_byte, mode};
-pub use setup::{Setup, Store};
+pub use disks::{copy, flip_a_byte, mode, truncate};
+pub use keys::Wrong;
+pub use setup::{BOUND_BY_MODES, Setup, Store};
 pub use tape::{Recorder, Tape};
 
 use std::time::Duration;

@@ -22,6 +22,14 @@ impl Cluster {
         Ok(ids)
     }
 
+    /// The files of a machine's etcd data whose path ends so; nothing of ours.
+    pub fn files_of(&self, n: u8, ending: &str) -> Result<Vec<Utf8PathBuf>> {
+        let mut found = files(&self.data_dir(n).join("member"))?;
+        found.retain(|path| path.as_str().ends_with(ending));
+        found.sort();
+        Ok(found)
+    }
+
     /// The lineage object in the store.
     pub fn lineage(&self) -> Result<Value> {
         Ok(serde_json::from_str(&fs_err::read_to_string(self.folder.join("store/lineage"))?)?)

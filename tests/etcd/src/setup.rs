@@ -4,6 +4,9 @@ use crate::cluster::Cluster;
 use anyhow::Result;
 use e2d_testkit::EtcdVersion;
 
+/// What stands before a program that is to be bound by the modes of files, as everybody is but root.
+pub const BOUND_BY_MODES: [&str; 2] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+
 /// Where nodes keep their backups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {

@@ -2,7 +2,7 @@
 
 use crate::gate;
 use anyhow::{Result, ensure};
-use e2d_tests_etcd::{Cluster, Setup, Store, copy, mode};
+use e2d_tests_etcd::{BOUND_BY_MODES, Cluster, Setup, Store, copy, mode};
 use std::time::Duration;
 
 /// Exactly one cluster has ever been, and it was born once.
@@ -80,9 +80,6 @@ fn private_folders_are_no_store() -> Result<()> {
     ensure!(cluster.clusters_ever()?.is_empty(), "somebody has started an etcd");
     cluster.passed(&gate().allow("refusing to run", "that is what is shown"))
 }
-
-/// Without the two capabilities, root is bound by the modes of files as everybody is.
-const BOUND_BY_MODES: [&str; 2] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
 
 /// S2 S21: a store that is missing, a file, denied, or that holds a damaged archive and nothing else, is
 /// not an empty store: no cluster is born over it, each node says why it waits, and the cluster is born

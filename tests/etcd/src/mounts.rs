@@ -1,0 +1,58 @@
+//! Disks of a machine's own: small ones, ones that may only be read, ones that are missing.
+//!
+//! Each run of e2d gets a mount namespace; nothing is mounted on the machine that runs the tests.
+
+use crate::cluster::Cluster;
+use anyhow::{Context as _, Result};
+use camino::Utf8PathBuf;
+use std::io::Write as _;
+
+impl Cluster {
+    /// From its next start a machine sees an empty disk of this size in one of the story's folders; `then` stands
+    /// before its programs.
+    pub fn mount_small(&mut self, n: u8, folder: &str, size: &str, then: &[&str]) -> Result<()> {
+        let at = self.folder.join(folder);
+        fs_err::create_dir_all(&at)?;
+        self.mount(n, &format!("mount -t tmpfs -o mode=0700,size={size} none {at}"), then);
+        Ok(())
+    }
+
+    /// From its next start a machine may only read its data directory.
+    pub fn mount_read_only(&mut self, n: u8) -> Result<()> {
+        let at = self.data_dir(n).to_owned();
+        self.mount(n, &format!("mount --bind {at} {at} && mount -o remount,bind,ro {at}"), &[]);
+        Ok(())
+    }
+
+    /// From its next start a machine's data directory is a disk that is mounted there. Without it, the folder is
+    /// an empty mount point.
+    pub fn mount_disk(&mut self, n: u8) -> Result<()> {
+        let (disk, at) = (self.folder.join(format!("disk{n}")), self.data_dir(n).to_owned());
+        fs_err::create_dir_all(&disk)?;
+        fs_err::create_dir_all(&at)?;
+        self.mount(n, &format!("mount --bind {disk} {at}"), &[]);
+        Ok(())
+    }
+
+    fn mount(&mut self, n: u8, mount: &str, then: &[&str]) {
+        let script = format!("{mount} && exec \"$@\"");
+        self.wrap(n, &[&["unshare", "--mount", "sh", "-c", &script, "sh"], then].concat());
+    }
+
+    /// Where the test sees one of the story's folders as a machine's e2d sees it.
+    pub fn seen_by(&mut self, n: u8, folder: &str) -> Result<Utf8PathBuf> {
+        let path = self.folder.join(folder);
+        let root = format!("/proc/{}/root", self.e2d(n)?.pid());
+        Ok(Utf8PathBuf::from(root).join(path.strip_prefix("/").context("not a full path")?))
+    }
+
+    /// Fills the disk that a folder of a machine is on. The file that fills it.
+    pub fn fill(&mut self, n: u8, folder: &str) -> Result<Utf8PathBuf> {
+        let filler = self.seen_by(n, folder)?.join("filler");
+        let mut file = fs_err::File::create(&filler)?;
+        for size in [1 << 20, 1 << 12] {
+            while file.write_all(&vec![0; size]).is_ok() {}
+        }
+        Ok(filler)
+    }
+}
