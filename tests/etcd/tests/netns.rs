@@ -6,6 +6,8 @@ mod births;
 mod data;
 #[path = "netns/faults.rs"]
 mod faults;
+#[path = "netns/input.rs"]
+mod input;
 #[path = "netns/life.rs"]
 mod life;
 #[path = "netns/security.rs"]
