@@ -1,6 +1,6 @@
 //! The program `e2d`.
 
-use e2d::cli::exit::{self, Exit, Failure};
+use e2d::cli::exit::{self, Failure};
 use e2d::cli::{self, Command, logging};
 use e2d::config;
 use std::process::ExitCode;
@@ -34,15 +34,5 @@ fn carry_out(cli: cli::Cli) -> Result<(), Failure> {
         Command::Completions(args) => args.carry_out(),
         Command::Generate(args) => args.carry_out(),
         Command::Pki(args) => args.carry_out(),
-        _ => Err(absent("this verb")),
     }
-}
-
-/// A verb whose part is not composed into the program yet.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is not part of this build")]
-struct Absent(&'static str);
-
-fn absent(verb: &'static str) -> Failure {
-    Failure::with_hint(Exit::Failed, Absent(verb), "use a complete build")
 }

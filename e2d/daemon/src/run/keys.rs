@@ -10,13 +10,16 @@ use camino::Utf8PathBuf;
 use e2d_gossip::{Keyring, MasterSecret};
 use e2d_pki::inspect::{self, Content};
 use e2d_pki::tls::{self, Live};
-use e2d_pki::{GossipSecret, GossipSecrets, Identity, IdentityError, IdentityFiles};
+use e2d_pki::{GossipSecret, GossipSecrets, Identity, IdentityError, IdentityFiles, Warning};
 use jiff::Timestamp;
 use rustls::time_provider::DefaultTimeProvider;
 use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
+
+const SERVER: &str = "server-cert";
+const PEER: &str = "peer-cert";
 
 /// The certificates of this node.
 pub(super) struct Certificates {
@@ -30,22 +33,52 @@ fn files(keys: &Keys, pair: &KeyPair) -> IdentityFiles {
     IdentityFiles { certificate: pair.cert.clone(), key: pair.key.clone(), authorities: vec![keys.ca_cert.clone()] }
 }
 
-fn load(keys: &Keys, pair: &KeyPair) -> Result<Arc<Live>, IdentityError> {
-    let identity = Identity::load(&files(keys, pair), Timestamp::now())?;
-    warn(&identity);
-    Ok(Live::new(identity))
+/// Why a certificate of this node is of no use. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CertificateError {
+    /// A file cannot be used.
+    #[error("--{flag} cannot be used")]
+    Unusable {
+        /// The flag that names it.
+        flag: &'static str,
+        /// What is wrong with it.
+        source: IdentityError,
+    },
+    /// The configured authority has not issued it: etcd would take it, and nobody would speak with it.
+    #[error("{path} was not issued by the authority in {authority}: {why}")]
+    Stranger {
+        /// The certificate's file.
+        path: Utf8PathBuf,
+        /// The authority's file.
+        authority: Utf8PathBuf,
+        /// What a verifier says.
+        why: String,
+    },
 }
 
-fn warn(identity: &Identity) {
+/// Reads a pair and looks at it as every peer and client of ours will.
+fn load(keys: &Keys, flag: &'static str, pair: &KeyPair) -> Result<Identity, CertificateError> {
+    let identity = Identity::load(&files(keys, pair), Timestamp::now())
+        .map_err(|source| CertificateError::Unusable { flag, source })?;
     for warning in identity.warnings() {
-        tracing::warn!(what = %warning, "a certificate should be looked at");
+        match warning {
+            Warning::NotTrustedByOwnAuthorities { path, why } => {
+                let (path, authority, why) = (path.clone(), keys.ca_cert.clone(), why.clone());
+                return Err(CertificateError::Stranger { path, authority, why });
+            }
+            Warning::GroupCanReachKey { .. } | Warning::AuthorityNotValid { .. } | Warning::Interrupted { .. } => {
+                tracing::warn!(what = %warning, "a certificate should be looked at");
+            }
+        }
     }
+    Ok(identity)
 }
 
 impl Certificates {
     /// Loads them all.
-    pub(super) fn load(keys: &Keys) -> Result<Self, IdentityError> {
-        let (server, peer) = (load(keys, &keys.server)?, load(keys, &keys.peer)?);
+    pub(super) fn load(keys: &Keys) -> Result<Self, CertificateError> {
+        let server = Live::new(load(keys, SERVER, &keys.server)?);
+        let peer = Live::new(load(keys, PEER, &keys.peer)?);
         let all = Self { keys: keys.clone(), server, peer, shown: RwLock::default() };
         all.look();
         Ok(all)
@@ -53,12 +86,14 @@ impl Certificates {
 
     /// Reads them again. What cannot be used stays as it was.
     pub(super) fn reload(&self) {
-        for (live, pair) in [(&self.server, &self.keys.server), (&self.peer, &self.keys.peer)] {
-            match live.reload(&files(&self.keys, pair), Timestamp::now()) {
-                Ok(_) => {
-                    warn(&live.current());
-                    tracing::info!(file = %pair.cert, "certificate read again");
-                }
+        let pairs = [(SERVER, &self.server, &self.keys.server), (PEER, &self.peer, &self.keys.peer)];
+        for (flag, live, pair) in pairs {
+            let usable = load(&self.keys, flag, pair).and_then(|_| {
+                let reloaded = live.reload(&files(&self.keys, pair), Timestamp::now());
+                reloaded.map_err(|source| CertificateError::Unusable { flag, source })
+            });
+            match usable {
+                Ok(_) => tracing::info!(file = %pair.cert, "certificate read again"),
                 Err(error) => {
                     let error = super::describe::chain(&error);
                     tracing::error!(error, "a certificate cannot be taken up, the former stays in use");
