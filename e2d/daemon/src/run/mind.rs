@@ -13,6 +13,7 @@ use super::setting::Setting;
 use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
 use e2d_core::action::{Action, Refusal};
+use e2d_core::id::Nonce;
 use e2d_core::interview::{self, Question};
 use e2d_core::observe::{Gate, Process, Seen, World};
 use e2d_core::plan::{self, Plan, Verdict};
@@ -66,6 +67,7 @@ pub(super) struct Mind {
     busy: [Option<String>; 2],
     told: String,
     looked: u64,
+    told_of: Option<Nonce>,
     ready: bool,
     again: bool,
     watched_at: Moment,
@@ -107,6 +109,7 @@ impl Mind {
             busy: [None, None],
             told: String::new(),
             looked: 0,
+            told_of: None,
             ready: false,
             again: false,
             watched_at: Moment::default(),
@@ -322,6 +325,18 @@ impl Mind {
         self.told = gist;
     }
 
+    /// Others know a lineage object that the last look at the store did not show: looks at once, once for
+    /// each. What waits for this node's own look, a birth above all, does not wait for the next one.
+    fn look_for_news(&mut self) {
+        let seen = self.world.stored().map(|(lineage, _)| lineage.nonce);
+        let copies = self.world.copies.values().chain(self.world.lineage());
+        let newest = copies.max_by_key(|copy| (copy.seq, copy.nonce)).map(|copy| copy.nonce);
+        if newest != seen && newest != self.told_of {
+            self.told_of = newest;
+            self.looked += 1;
+        }
+    }
+
     /// Plans, tells what changed, and begins what is to be done.
     async fn think(&mut self) -> Option<Refusal> {
         self.world.entropy = rand::random();
@@ -332,6 +347,21 @@ impl Mind {
         self.publish(&plan.report);
         let Plan { node, cluster, look_every, report, .. } = plan;
         self.tell_changes(&report);
+        let text = report.to_string();
+        if text != self.told {
+            tracing::debug!(plan = %text, "plan");
+            let waits: Vec<String> = report
+                .lines
+                .iter()
+                .filter(|line| matches!(line.verdict, Verdict::Wait(_)))
+                .map(ToString::to_string)
+                .collect();
+            if !waits.is_empty() {
+                tracing::info!(waits = %waits.join("; "), "waiting");
+            }
+            self.told = text;
+        }
+        self.look_for_news();
         self.looks.store.send_if_modified(|pace| {
             let next = (look_every, self.looked);
             std::mem::replace(pace, next) != next
