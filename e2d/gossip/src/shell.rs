@@ -163,7 +163,7 @@ impl Gossip {
         self.me
     }
 
-    /// What gossip knows, always the newest. Changed at every event, and a few times a second for
+    /// What gossip knows, always the newest. Changed at every event, and twice a second for
     /// [`last_heard`](crate::PeerStatus::last_heard).
     #[must_use]
     pub fn view(&self) -> watch::Receiver<Arc<View>> {

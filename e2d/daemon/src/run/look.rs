@@ -23,6 +23,9 @@ use tokio_util::task::TaskTracker;
 const ETCD_UNSETTLED: Duration = Duration::from_millis(50);
 /// How often while it does.
 const ETCD_SETTLED: Duration = Duration::from_millis(400);
+/// How often while nothing happens in the cluster at all. Below what a member may be unheard and still count as
+/// present (`e2d_core::safety::ETCD_HEARS`), and below the longest gap between two looks that counts as listening.
+const ETCD_AT_REST: Duration = Duration::from_secs(2);
 /// How often etcd's log is held within its bounds.
 const TRIM_EVERY: Duration = Duration::from_mins(1);
 /// How long one look at the store may take.
@@ -32,6 +35,8 @@ const STORE_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Looks {
     /// How often to look at the store; a change is a look at once.
     pub(super) store: watch::Sender<(Duration, u64)>,
+    /// Whether nothing happens; a change is a look at our etcd at once.
+    pub(super) at_rest: watch::Sender<bool>,
 }
 
 /// Starts the observers.
@@ -42,11 +47,12 @@ pub(super) fn start(
     tasks: &TaskTracker,
 ) -> Looks {
     let (store, pace) = watch::channel((Duration::from_millis(500), 0));
-    tasks.spawn(look_at_etcd(setting.clone(), hands.clone(), facts.clone()));
+    let (at_rest, rest) = watch::channel(false);
+    tasks.spawn(look_at_etcd(setting.clone(), hands.clone(), facts.clone(), rest));
     if setting.store.is_some() {
         tasks.spawn(look_at_store(setting.clone(), facts.clone(), pace));
     }
-    Looks { store }
+    Looks { store, at_rest }
 }
 
 async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pace: watch::Receiver<(Duration, u64)>) {
@@ -109,7 +115,12 @@ fn is_ours(keyring: &Keyring, lineage: &Lineage, owner: &str) -> bool {
     keyring.verify_owner(&lineage.lineage.0.to_be_bytes(), &mac.0).is_some()
 }
 
-async fn look_at_etcd(setting: Arc<Setting>, hands: Arc<Hands>, facts: mpsc::Sender<Fact>) {
+async fn look_at_etcd(
+    setting: Arc<Setting>,
+    hands: Arc<Hands>,
+    facts: mpsc::Sender<Fact>,
+    mut rest: watch::Receiver<bool>,
+) {
     let client = match hands.client().await {
         Ok(client) => client,
         Err(error) => {
@@ -148,7 +159,15 @@ async fn look_at_etcd(setting: Arc<Setting>, hands: Arc<Hands>, facts: mpsc::Sen
         } else if facts.is_closed() {
             return;
         }
-        tokio::time::sleep(if serves { ETCD_SETTLED } else { ETCD_UNSETTLED }).await;
+        let pause = match (serves, *rest.borrow_and_update()) {
+            (false, _) => ETCD_UNSETTLED,
+            (true, false) => ETCD_SETTLED,
+            (true, true) => ETCD_AT_REST,
+        };
+        // The mind may be gone: then the facts are closed too, and the next look ends this.
+        if let Ok(Err(_)) = tokio::time::timeout(pause, rest.changed()).await {
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 

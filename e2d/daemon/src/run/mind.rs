@@ -13,7 +13,7 @@ use super::setting::Setting;
 use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
 use e2d_core::action::{Action, Refusal};
-use e2d_core::id::Nonce;
+use e2d_core::id::{BootId, NodeId, Nonce};
 use e2d_core::interview::{self, Question};
 use e2d_core::observe::{Gate, Process, Seen, World};
 use e2d_core::plan::{self, Plan, Verdict};
@@ -28,6 +28,11 @@ use tokio::sync::{mpsc, watch};
 /// How long nothing may happen before the mind looks at its world again: silences and back-offs end by
 /// themselves.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How long nothing may happen before the cluster counts as at rest.
+const RESTFUL: Duration = Duration::from_secs(5);
+/// As [`TICK`], while the cluster is at rest.
+const TICK_AT_REST: Duration = Duration::from_secs(1);
 
 /// How often systemd's watchdog is told that the mind still thinks; the unit allows a minute.
 const WATCHDOG: Duration = Duration::from_secs(10);
@@ -67,7 +72,10 @@ pub(super) struct Mind {
     busy: [Option<String>; 2],
     told: String,
     looked: u64,
+    heard: talk::Heard,
     told_of: Option<Nonce>,
+    faces: Vec<(NodeId, BootId, bool)>,
+    stirred_at: Moment,
     ready: bool,
     again: bool,
     watched_at: Moment,
@@ -109,7 +117,10 @@ impl Mind {
             busy: [None, None],
             told: String::new(),
             looked: 0,
+            heard: talk::Heard::new(),
             told_of: None,
+            faces: Vec::new(),
+            stirred_at: Moment::default(),
             ready: false,
             again: false,
             watched_at: Moment::default(),
@@ -122,7 +133,8 @@ impl Mind {
     pub(super) async fn live(mut self, mut inbox: mpsc::Receiver<Fact>) -> Ending {
         self.hands.inspect();
         loop {
-            let fact = tokio::time::timeout(TICK, inbox.recv()).await;
+            let tick = if self.is_at_rest() { TICK_AT_REST } else { TICK };
+            let fact = tokio::time::timeout(tick, inbox.recv()).await;
             self.world.now = self.setting.now();
             match fact {
                 Ok(Some(fact)) => self.learn(fact).await,
@@ -182,7 +194,7 @@ impl Mind {
             Fact::Data(data) => self.world.see_data(data),
             Fact::Gossip(view) => {
                 self.count_deaths(&view);
-                for order in talk::take_in(&mut self.world, &view) {
+                for order in talk::take_in(&mut self.world, &view, &mut self.heard) {
                     self.hear_hold(order);
                 }
             }
@@ -325,6 +337,23 @@ impl Mind {
         self.told = gist;
     }
 
+    /// Something happens: something is done or waited for, our etcd does not serve, or gossip shows other
+    /// nodes than before. What is observed slowly at rest is then observed quickly again.
+    fn note_stirring(&mut self, report: &Report) {
+        let faces: Vec<_> = self.world.peers.iter().map(|(node, peer)| (*node, peer.boot, peer.alive)).collect();
+        let busy = self.busy != [None, None] || !report.lines.is_empty();
+        if busy || !self.world.serves() || faces != self.faces {
+            self.stirred_at = self.world.now;
+            self.faces = faces;
+        }
+        let now = self.is_at_rest();
+        self.looks.at_rest.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.world.now.since(self.stirred_at) >= RESTFUL
+    }
+
     /// Others know a lineage object that the last look at the store did not show: looks at once, once for
     /// each. What waits for this node's own look, a birth above all, does not wait for the next one.
     fn look_for_news(&mut self) {
@@ -362,6 +391,7 @@ impl Mind {
             self.told = text;
         }
         self.look_for_news();
+        self.note_stirring(&report);
         self.looks.store.send_if_modified(|pace| {
             let next = (look_every, self.looked);
             std::mem::replace(pace, next) != next

@@ -149,8 +149,11 @@ fn fellows(world: &World) -> BTreeSet<SocketAddr> {
     to
 }
 
+/// What was heard last of each node on each topic, as it came: it is not read again.
+pub(super) type Heard = BTreeMap<(NodeId, u8), Bytes>;
+
 /// Takes in what gossip knows. Returns the orders to hold or to release that the others tell of.
-pub(super) fn take_in(world: &mut World, view: &View) -> Vec<Order> {
+pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Vec<Order> {
     let mut orders = Vec::new();
     let me = world.node();
     let others = || view.peers.iter().filter(|status| Some(status.peer.node) != me);
@@ -166,9 +169,16 @@ pub(super) fn take_in(world: &mut World, view: &View) -> Vec<Order> {
         let peer = status.peer;
         world.see_peer(peer.node, peer.boot, peer.addr, status.state != State::Down, status.last_heard);
     }
+    let before = std::mem::take(heard);
     for item in view.items.iter().filter(|item| Some(item.origin) != me) {
-        let current = world.peers.get(&item.origin).is_some_and(|peer| peer.boot == item.boot);
+        let key = (item.origin, item.topic);
+        let old = before.get(&key) == Some(&item.body);
+        heard.insert(key, item.body.clone());
+        let peer = world.peers.get(&item.origin);
+        let current = peer.is_some_and(|peer| peer.boot == item.boot);
         match item.topic {
+            WORD if old && peer.is_some_and(|peer| peer.word.is_some()) => {}
+            COPY if old && world.copies.contains_key(&item.origin) => {}
             WORD if current => match Word::decode(&item.body) {
                 Ok(said) => world.hear_word(item.origin, said),
                 Err(error) => tracing::debug!(%error, node = %item.origin, "a word that cannot be read"),

@@ -28,7 +28,7 @@ const MAX_OPEN: usize = 1024;
 const READ_FIRST: usize = 256;
 
 /// How old a view may get while packets come in, and how soon one may follow another in large clusters.
-const REFRESH: Duration = Duration::from_millis(250);
+const REFRESH: Duration = Duration::from_millis(500);
 const LARGE: usize = 64;
 const LARGE_GAP: Duration = Duration::from_millis(50);
 
