@@ -3,6 +3,7 @@
 //! Whoever has Rust has all of them; what else they need they install, or name. Data goes to stdout,
 //! everything else to stderr. Exit code 0 is done, 1 failed, 2 usage.
 
+mod bench;
 mod check;
 mod ci;
 mod e2e;
@@ -17,6 +18,7 @@ mod up;
 mod workspace;
 
 use anyhow::Result;
+use bench::Benchmark;
 use clap::{Parser, Subcommand};
 use parts::{EtcdVersion, Part};
 use std::process::ExitCode;
@@ -73,6 +75,18 @@ enum Verb {
         #[arg(long)]
         all_versions: bool,
     },
+    /// Measures real clusters against their floor, on machines of their own; takes root.
+    Bench {
+        /// Which benchmarks: numbers of docs/promises.md [default: all].
+        #[arg(value_name = "NAME", default_value = "all", hide_default_value = true)]
+        names: Vec<Benchmark>,
+        /// How often each is repeated [default: what its promise asks for].
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        runs: Option<u16>,
+        /// Writes docs/benchmarks.md and the raw samples beside it.
+        #[arg(long)]
+        record: bool,
+    },
     /// Runs what a change must pass: check, test, and 200 simulated worlds.
     Ci,
 }
@@ -98,6 +112,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Fix => fix::run(&workspace),
         Verb::Sim { arguments } => sim::run(&workspace, &arguments),
         Verb::E2e { suite, all_versions } => e2e::run(&workspace, &suite, all_versions),
+        Verb::Bench { names, runs, record } => bench::run(&workspace, &names, runs, record),
         Verb::Ci => Ok(ci::run(&workspace)),
     }
 }
