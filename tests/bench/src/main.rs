@@ -76,8 +76,18 @@ impl Name {
     }
 }
 
-fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
+#[expect(clippy::print_stderr, reason = "the person who waits is told why it ended")]
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
     stop::listen()?;
     let programs = Programs { e2d: arguments.e2d, etcd: Parts::locate()?.etcd(EtcdVersion::DEFAULT)? };
     let runs = arguments.runs.map(usize::from);

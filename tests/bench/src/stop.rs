@@ -39,7 +39,7 @@ pub(crate) fn wanted() -> bool {
 /// Somebody wants it to end.
 pub(crate) fn check() -> Result<()> {
     if wanted() {
-        bail!("interrupted");
+        bail!("interrupted: processes, machines and data of this run are removed");
     }
     Ok(())
 }
