@@ -65,6 +65,10 @@ pub struct Numbers {
     pub replacement: Option<Duration>,
     /// When the newest verified archive was taken, by its taker's clock.
     pub verified_at: Option<Timestamp>,
+    /// Comparisons of a member's keyspace with ours that showed the same.
+    pub sums_equal: u64,
+    /// And those that showed a difference.
+    pub sums_different: u64,
     /// Members whose keyspace differs from ours, as the leader's node.
     pub in_doubt: BTreeSet<MemberId>,
     /// What gossip counts.

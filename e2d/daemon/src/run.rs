@@ -6,6 +6,7 @@
 
 mod act;
 mod advice;
+mod agree;
 mod describe;
 mod fact;
 mod files;

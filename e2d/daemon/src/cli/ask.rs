@@ -208,7 +208,8 @@ fn members(reply: &StatusReply) -> String {
             (true, false) => "voter",
         };
         let heard = member.present.map_or("-", |present| if present { "yes" } else { "no" });
-        let cells = [&member.id, &member.name, &member.peer_url, kind, heard];
+        let kind = if member.in_doubt { format!("{kind}, its data differs") } else { kind.to_owned() };
+        let cells = [&member.id, &member.name, &member.peer_url, &kind, heard];
         table.row(cells.map(str::to_owned));
     }
     table.text()

@@ -128,6 +128,9 @@ fn cluster(samples: &mut Samples, picture: &Picture) {
         samples.put("e2d_members_present", status.members.iter().filter(|member| member.present == Some(true)).count());
         samples.put("e2d_members_in_doubt", status.members.iter().filter(|member| member.in_doubt).count());
     }
+    for (result, count) in [("equal", picture.numbers.sums_equal), ("different", picture.numbers.sums_different)] {
+        samples.labelled("e2d_sums_total", vec![("result", result.to_owned())], count);
+    }
     let alive = status.peers.iter().filter(|peer| peer.alive).count();
     for (state, count) in [("alive", alive), ("dead", status.peers.len() - alive)] {
         samples.labelled("e2d_peers", vec![("state", state.to_owned())], count);

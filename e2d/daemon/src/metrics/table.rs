@@ -53,6 +53,11 @@ pub const ALL: &[Metric] = &[
         &[],
         "Members whose keyspace differs from the leader's at one revision; on the leader's node only",
     ),
+    counter(
+        "e2d_sums_total",
+        &["result"],
+        "Comparisons of another member's keyspace with the leader's, by result: equal or different",
+    ),
     gauge("e2d_peers", &["state"], "Other nodes by what gossip holds of them: alive or dead"),
     gauge(
         "e2d_detection_seconds",

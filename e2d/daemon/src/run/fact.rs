@@ -1,5 +1,6 @@
 //! What observers and hands tell the mind.
 
+use super::agree::Sum;
 use crate::admin::order::{Receipt, Request};
 use e2d_core::action::Action;
 use e2d_core::id::{MemberId, NodeId};
@@ -47,6 +48,13 @@ pub(super) enum Fact {
         heir: MemberId,
         /// How it went.
         outcome: Result<(), String>,
+    },
+    /// Our keyspace was summed, or could not be.
+    Summed {
+        /// The sum.
+        sum: Option<Sum>,
+        /// How long it took.
+        took: Duration,
     },
     /// Certificates and keys are to be read again.
     Reload,

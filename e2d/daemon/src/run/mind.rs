@@ -3,6 +3,7 @@
 mod counts;
 mod holds;
 mod orders;
+mod sums;
 
 use super::act::Hands;
 use super::fact::{EtcdLook, Fact, Outcome};
@@ -23,6 +24,7 @@ use holds::Holds;
 use orders::Orders;
 use std::sync::Arc;
 use std::time::Duration;
+use sums::Sums;
 use tokio::sync::{mpsc, watch};
 
 /// How long nothing may happen before the mind looks at its world again: silences and back-offs end by
@@ -81,6 +83,7 @@ pub(super) struct Mind {
     watched_at: Moment,
     holds: Holds,
     orders: Orders,
+    sums: Sums,
 }
 
 impl Mind {
@@ -126,6 +129,7 @@ impl Mind {
             watched_at: Moment::default(),
             holds,
             orders: Orders::default(),
+            sums: Sums::default(),
         }
     }
 
@@ -154,6 +158,7 @@ impl Mind {
             }
             self.prove_alive();
             self.keep_hold().await;
+            self.compare_sums();
             match self.talk.speak_as(&self.world).await {
                 Ok(Some(boot)) => self.world.me.boot = boot,
                 Ok(None) => {}
@@ -194,8 +199,12 @@ impl Mind {
             Fact::Data(data) => self.world.see_data(data),
             Fact::Gossip(view) => {
                 self.count_deaths(&view);
-                for order in talk::take_in(&mut self.world, &view, &mut self.heard) {
+                let told = talk::take_in(&mut self.world, &view, &mut self.heard);
+                for order in told.orders {
                     self.hear_hold(order);
+                }
+                for (node, sum) in told.sums {
+                    self.sums.agreement.hear(node, sum);
                 }
             }
             Fact::Order(request) => self.obey(request).await,
@@ -203,6 +212,7 @@ impl Mind {
             Fact::Testimony(witness, testimony) => self.world.hear_testimony(witness, testimony),
             Fact::Question(question) => self.testify(question).await,
             Fact::Done { track, action, outcome } => self.conclude(track, &action, &outcome),
+            Fact::Summed { sum, took } => self.summed(sum, took),
             Fact::Reload => self.reload().await,
             Fact::Again => self.again = true,
             Fact::Stop => {
@@ -370,7 +380,8 @@ impl Mind {
     async fn think(&mut self) -> Option<Refusal> {
         self.world.entropy = rand::random();
         let plan = plan::plan(&self.world);
-        self.talk.tell(&self.world, &plan, self.holds.told(self.world.now).as_ref()).await;
+        let (order, sum) = (self.holds.told(self.world.now), self.sums.agreement.mine.as_ref());
+        self.talk.tell(&self.world, &plan, order.as_ref(), sum).await;
         self.talk.ask(&self.world);
         self.count_verdicts(&plan.report);
         self.publish(&plan.report);

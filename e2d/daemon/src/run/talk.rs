@@ -3,6 +3,7 @@
 //! A node speaks under its disk's id. When the disk takes another id, the old voice leaves and a new
 //! one begins, under a new boot id.
 
+use super::agree::Sum;
 use super::fact::Fact;
 use super::setting::Setting;
 use bytes::Bytes;
@@ -27,6 +28,8 @@ const WORD: u8 = 1;
 const COPY: u8 = 2;
 /// The topic of the last order to hold, or to release.
 const HOLD: u8 = 3;
+/// The topic of the sum of its keyspace.
+const SUM: u8 = 4;
 /// How long one round of questions goes on before it is begun anew with what is known then.
 const ROUND: Duration = Duration::from_secs(2);
 /// How often names of seeds are resolved again while somebody is missing.
@@ -88,7 +91,7 @@ impl Talk {
     }
 
     /// Tells what has changed.
-    pub(super) async fn tell(&mut self, world: &World, plan: &Plan, order: Option<&Order>) {
+    pub(super) async fn tell(&mut self, world: &World, plan: &Plan, order: Option<&Order>, sum: Option<&Sum>) {
         let Some(voice) = &mut self.voice else { return };
         let mut items = vec![(WORD, Bytes::from(plan.word.encode()))];
         if let Some(lineage) = world.lineage() {
@@ -98,6 +101,7 @@ impl Talk {
             items.extend(voice.copy.iter().map(|(_, copy)| (COPY, copy.clone())));
         }
         items.extend(order.map(|order| (HOLD, order.encode().into())));
+        items.extend(sum.map(|sum| (SUM, sum.encode().into())));
         for (topic, body) in items {
             if voice.told.get(&topic) != Some(&body) {
                 if let Err(error) = voice.gossip.publish(topic, body.clone()).await {
@@ -152,9 +156,18 @@ fn fellows(world: &World) -> BTreeSet<SocketAddr> {
 /// What was heard last of each node on each topic, as it came: it is not read again.
 pub(super) type Heard = BTreeMap<(NodeId, u8), Bytes>;
 
-/// Takes in what gossip knows. Returns the orders to hold or to release that the others tell of.
-pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Vec<Order> {
-    let mut orders = Vec::new();
+/// What the others tell that is not about the world as the core knows it.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Orders to hold or to release.
+    pub(super) orders: Vec<Order>,
+    /// Sums of keyspaces, by whose they are.
+    pub(super) sums: Vec<(NodeId, Sum)>,
+}
+
+/// Takes in what gossip knows.
+pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Told {
+    let mut told = Told::default();
     let me = world.node();
     let others = || view.peers.iter().filter(|status| Some(status.peer.node) != me);
     let gone: Vec<NodeId> =
@@ -188,8 +201,12 @@ pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Vec<
                 Err(error) => tracing::debug!(%error, node = %item.origin, "a lineage copy that cannot be read"),
             },
             HOLD => match Order::decode(&item.body) {
-                Ok(order) => orders.push(order),
+                Ok(order) => told.orders.push(order),
                 Err(error) => tracing::debug!(%error, node = %item.origin, "an order to hold that cannot be read"),
+            },
+            SUM if current => match Sum::decode(&item.body) {
+                Ok(sum) => told.sums.push((item.origin, sum)),
+                Err(error) => tracing::debug!(%error, node = %item.origin, "a sum that cannot be read"),
             },
             _ => {}
         }
@@ -197,7 +214,7 @@ pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Vec<
     let mut clones = view.cloned.iter().flat_map(|(one, other)| [one, other]);
     let clone = clones.rfind(|peer| Some(peer.node) == me && peer.addr != view.me.addr);
     world.clone_at = clone.map(|peer| peer.addr);
-    orders
+    told
 }
 
 async fn forward_views(mut views: tokio::sync::watch::Receiver<Arc<View>>, facts: mpsc::Sender<Fact>) {

@@ -1,9 +1,10 @@
 //! What a node finds on its disk when it starts.
 
 use crate::orders::calm;
-use crate::rig::Cluster;
+use crate::rig::{Cluster, PATIENCE};
 use anyhow::{Result, ensure};
 use e2d_testkit::EtcdVersion;
+use std::os::unix::fs::FileExt as _;
 
 /// S3, S22: data of a newer etcd is refused before anything is started on it (3.4 would serve it), nothing
 /// is touched, and the right etcd goes on with it.
@@ -64,6 +65,49 @@ fn a_node_that_is_down_is_shown_by_its_disk_and_the_store() -> Result<()> {
     // It only looked: the node starts as ever.
     cluster.serve()?;
     cluster.passed(&calm())
+}
+
+/// S21: a member whose keyspace differs is found while it runs, named in status and metrics, and nothing is destroyed.
+#[test]
+fn a_member_that_holds_something_else_is_in_doubt() -> Result<()> {
+    for version in [EtcdVersion::V3_4, EtcdVersion::V3_6] {
+        let mut cluster = Cluster::new("doubt", version, 3)?;
+        (0..3).try_for_each(|n| cluster.start_with(n, &["--health-check-interval", "1s"]))?;
+        (0..3).try_for_each(|n| cluster.serves(n))?;
+        let leader = cluster.leader()?;
+        cluster.etcdctl(leader, &["put", "here", "the-right-words"])?;
+        let other = (leader + 1) % 3;
+        let database = cluster.data_dir(other).join("member/snap/db");
+        let bytes = e2d_testkit::wait_for(PATIENCE, "the write to reach the other's disk", || {
+            let bytes = fs_err::read(&database)?;
+            let there = bytes.windows(15).any(|window| window == b"the-right-words");
+            if there { Ok(bytes) } else { Err(std::io::Error::other("not there")) }
+        })?;
+        // The disk gives back something else than was written.
+        let file = std::fs::OpenOptions::new().write(true).open(&database)?;
+        for at in bytes.windows(15).enumerate().filter(|(_, window)| *window == b"the-right-words").map(|(at, _)| at) {
+            file.write_all_at(b"the-wrong-words", at as u64)?;
+        }
+        // Sums are taken of revisions, so something must be written between two of them.
+        let mut n = 0;
+        let status = cluster.until(leader, "the difference to be found", |status| {
+            n += 1;
+            let _ = cluster.etcdctl(leader, &["put", "tick", &n.to_string()]);
+            status["members"].as_array().is_some_and(|members| members.iter().any(|member| member["in_doubt"] == true))
+        })?;
+        let doubted: Vec<_> =
+            status["members"].as_array().into_iter().flatten().filter(|m| m["in_doubt"] == true).collect();
+        let address = cluster.address(other).to_string();
+        ensure!(
+            doubted.len() == 1 && doubted[0]["peer_url"].as_str().is_some_and(|url| url.contains(&address)),
+            "{status:#}"
+        );
+        ensure!(cluster.say(leader, &["status"])?.contains("its data differs"));
+        ensure!(cluster.say(leader, &["why"])?.contains("is in doubt"));
+        ensure!(!cluster.data_dir(other).join("e2d/quarantine").exists(), "nothing is set aside");
+        cluster.passed(&calm().allow("a member's keyspace differs from the leader's", "its disk was made to lie"))?;
+    }
+    Ok(())
 }
 
 /// S3, S21: a lone survivor waits, names who is lost and what to do, and goes on when one comes back.

@@ -100,7 +100,7 @@ impl Cluster {
     }
 
     /// Waits until a node's status is as wanted.
-    pub(crate) fn until(&self, n: usize, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) fn until(&self, n: usize, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Result<Value> {
         wait_for(PATIENCE, &format!("n{n}: {what}"), || -> Result<Value> {
             let status = self.status(n)?;
             ensure!(wanted(&status), "{status:#}");
