@@ -65,7 +65,9 @@ fn etcd_heard(world: &World, member: MemberId) -> Moment {
         Process::Running { since, .. } => since,
         Process::Absent | Process::Exited { .. } => world.now,
     };
-    world.etcd.heard.get(&member).copied().unwrap_or(running_since).max(running_since)
+    // Who was added since can have been silent for no longer.
+    let added = world.sponsored.get(&member).map_or(running_since, |(_, at)| *at);
+    world.etcd.heard.get(&member).copied().unwrap_or(running_since).max(running_since).max(added)
 }
 
 /// Whether our etcd hears a member now, and its node does not say that it stopped it; itself always.
@@ -78,22 +80,39 @@ pub fn is_present(world: &World, member: &Member) -> bool {
     own || (!stopped && heard)
 }
 
+/// Whether a member may be dead: etcd does not hear it now, or has not heard it since a successor stands in its place.
+#[must_use]
+pub fn may_be_dead(world: &World, member: &Member) -> bool {
+    let replaced = || {
+        let (_, since) = succeed(world, node_of(world, member), &member.peer_url, recorded(world, member.id))?;
+        Some(world.etcd.heard.get(&member.id).is_none_or(|heard| *heard < since))
+    };
+    !is_present(world, member) || replaced().unwrap_or(false)
+}
+
 /// Proves that a recorded or listed disk will never speak again under its old identity, without any
 /// waiting: its own word, or its successor's.
 #[must_use]
 pub fn prove_gone(world: &World, node: Option<NodeId>, peer_url: &str, before: Option<&Recorded>) -> Option<String> {
+    succeed(world, node, peer_url, before).map(|(proof, _)| proof)
+}
+
+/// The proof that another disk has taken a disk's place, and since when that is known to be so.
+fn succeed(world: &World, node: Option<NodeId>, peer_url: &str, before: Option<&Recorded>) -> Option<(String, Moment)> {
     let node = node?;
     let former_of_mine = world.identity.as_ref().is_some_and(|identity| identity.former.contains(&node));
     if former_of_mine {
-        return Some(format!("this disk gave the identity {node} up"));
+        return Some((format!("this disk gave the identity {node} up"), world.listening_since));
     }
     if let Some((successor, _)) = world.words().find(|(_, word)| word.former.contains(&node)) {
-        return Some(format!("node {successor} says that it gave the identity {node} up"));
+        let since = world.peers.get(&successor).map_or(world.now, |peer| peer.steady_since);
+        return Some((format!("node {successor} says that it gave the identity {node} up"), since));
     }
     if world.me.peer_url == peer_url && world.node().is_some_and(|me| me != node) && !world.state_is_unmounted(before) {
-        return Some(format!("this disk stands at {peer_url} now, in the place of {node}"));
+        let proof = format!("this disk stands at {peer_url} now, in the place of {node}");
+        return Some((proof, world.listening_since));
     }
-    let (successor, _) = world.visible().find(|(id, peer)| {
+    let (successor, peer) = world.visible().find(|(id, peer)| {
         let Some(told) = &peer.word else { return false };
         let direct = peer.heard_at.is_some_and(|at| world.now.since(at) <= world.policy.observation_ttl);
         let from_there = host(peer_url).is_some_and(|host| host == peer.addr.ip().to_string());
@@ -101,7 +120,7 @@ pub fn prove_gone(world: &World, node: Option<NodeId>, peer_url: &str, before: O
             before.is_some_and(|r| r.mounted && !told.mounted && r.machine.as_deref() == Some(&told.machine));
         *id != node && told.peer_url == peer_url && direct && from_there && !unmounted
     })?;
-    Some(format!("node {successor} answers from {peer_url}, in the place of {node}"))
+    Some((format!("node {successor} answers from {peer_url}, in the place of {node}"), peer.steady_since))
 }
 
 /// The host part of a URL, without port and brackets.

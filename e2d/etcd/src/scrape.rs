@@ -4,7 +4,7 @@
 
 use crate::socket;
 use camino::Utf8Path;
-use e2d_core::id::MemberId;
+use e2d_core::id::{MemberId, Revision};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -26,6 +26,10 @@ pub struct Metrics {
     pub is_leader: Option<bool>,
     /// Whether it is a learner.
     pub is_learner: Option<bool>,
+    /// The raft index that it has applied.
+    pub applied: Option<u64>,
+    /// The revision of its keyspace.
+    pub revision: Option<Revision>,
     /// How often it saw the leader change since it runs.
     pub leader_changes: u64,
     /// Bytes received of each other member since it runs.
@@ -151,8 +155,13 @@ async fn get(data_dir: &Utf8Path, path: &'static str, within: Duration) -> Resul
 
 /// What the names begin with that concern us: nearly all of some thousand lines are of no concern, and reading
 /// them all would be a large part of what a look costs.
-const CONCERNS: [&str; 4] =
-    ["etcd_server_", "etcd_mvcc_db_total_", "etcd_disk_wal_fsync_duration_seconds_", "etcd_network_peer_received_"];
+const CONCERNS: [&str; 5] = [
+    "etcd_server_",
+    "etcd_mvcc_db_total_",
+    "etcd_debugging_mvcc_current_revision",
+    "etcd_disk_wal_fsync_duration_seconds_",
+    "etcd_network_peer_received_",
+];
 
 /// Reads the text format of Prometheus, as far as it concerns us; what cannot be read is passed over.
 fn parse(text: &str) -> Metrics {
@@ -166,6 +175,8 @@ fn parse(text: &str) -> Metrics {
             "etcd_server_has_leader" => found.has_leader = is_set,
             "etcd_server_is_leader" => found.is_leader = is_set,
             "etcd_server_is_learner" => found.is_learner = is_set,
+            "etcd_server_proposals_applied_total" => found.applied = Some(whole),
+            "etcd_debugging_mvcc_current_revision" => found.revision = Some(Revision(value.max(0.0) as i64)),
             "etcd_server_leader_changes_seen_total" => found.leader_changes = whole,
             "etcd_mvcc_db_total_size_in_bytes" => found.database_bytes = whole,
             "etcd_server_quota_backend_bytes" => found.quota_bytes = whole,

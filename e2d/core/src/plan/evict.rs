@@ -15,9 +15,9 @@ pub fn consider(world: &World) -> Verdict {
         return Verdict::Idle;
     }
     let (Some(members), Some(place)) = (world.members(), world.state.place) else { return Verdict::Idle };
-    let absent = |member: &&Member| member.id != place.member && !safety::is_present(world, member);
+    let suspect = |member: &&Member| member.id != place.member && safety::may_be_dead(world, member);
     let mut waiting = Verdict::Idle;
-    for member in members.iter().filter(absent) {
+    for member in members.iter().filter(suspect) {
         // A learner that never ran is silent by nature: `learner` has its own patience with it.
         if member.learner && !member.has_started() {
             continue;

@@ -1,8 +1,8 @@
 //! S12: nobody is removed whom etcd hears, and nobody who proves healthy by gossip.
 //!
-//! Judged when a removal is appended. Heard by etcd: the member has exchanged every heartbeat with its
-//! leader for seconds. Healthy by gossip: its node's e2d runs, can talk with the remover, and holds the
-//! member's data whole, whatever its etcd does. What is not seen: removals that are right for another
+//! Judged when a removal is appended. Heard by etcd: the member runs, and has exchanged every heartbeat
+//! with its leader for seconds. Healthy by gossip: its node's e2d runs, can talk with the remover, and holds
+//! the member's data whole, whatever its etcd does. What is not seen: removals that are right for another
 //! reason than the one given.
 
 use crate::sim::Sim;
@@ -16,7 +16,8 @@ pub fn removes(sim: &mut Sim, h: usize, leader: usize, member: MemberId) {
         let steady = presence.heard.since(presence.missed).as_secs() >= 5;
         steady && now.since(presence.heard).as_secs() < 1
     });
-    if heard && sim.hosts[leader].etcd.is_some() {
+    let speaks = sim.hosts.iter().any(|host| host.speaks() == Some(member));
+    if heard && speaks && sim.hosts[leader].etcd.is_some() {
         sim.breach("S12", &format!("host{h} removes member {member}, which etcd hears"));
     }
     // A learner has no vote: whether it gets one is for S10.
