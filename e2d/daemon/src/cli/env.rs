@@ -1,15 +1,15 @@
 //! `e2d env`: the variables with which etcdctl reaches the cluster.
 //!
 //! The members come from the daemon; when it is down, from what the disk remembers of them; when that is
-//! nothing, this node alone is named. The certificates come from the configuration, for the daemon tells
-//! nobody where its keys lie. Nothing is asked of etcd, and no key is read: they are only named.
+//! nothing, this node alone is named. The certificates come from the configuration that this verb was given,
+//! else from the daemon's. Nothing is asked of etcd, and no key is read: they are only named.
 
 use super::client::EnvArgs;
 use super::disk;
 use super::exit::{Exit, Failure};
 use super::output::{Format, json, print};
 use crate::admin::v1::StatusReply;
-use crate::config::{self, Reach};
+use crate::config::{self, KeyPair, Reach};
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_core::memory::Recall;
 use std::fmt::Write as _;
@@ -36,10 +36,17 @@ impl EnvArgs {
     /// Prints the variables.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let given = self.site.given(std::env::vars_os()).read_file().map_err(config::Refused::from)?;
-        let reach = config::reach(&given)?;
+        let mut reach = config::reach(&given)?;
         let socket = self.site.socket(&reach.site);
         let endpoints = match super::ask::once(&socket) {
-            Ok(reply) => of_daemon(&reply, &reach),
+            Ok(reply) => {
+                if let (None, Some(files)) = (&reach.authority, &reply.client_files) {
+                    reach.authority = Some(files.authority.clone().into());
+                    let (cert, key) = (files.certificate.clone().into(), files.key.clone().into());
+                    reach.server = Some(KeyPair { cert, key });
+                }
+                of_daemon(&reply, &reach)
+            }
             // Whatever is wrong with the daemon, the variables serve to look past it.
             Err(_) => of_disk(&disk::recall(&reach.site.data_dir)?, &reach),
         };
@@ -129,7 +136,7 @@ fn for_shell(variables: &Variables) -> Result<String, EnvError> {
 mod tests {
     use super::*;
     use crate::admin::v1::Member;
-    use crate::config::{Given, KeyPair};
+    use crate::config::Given;
     use e2d_core::id::MemberId;
     use e2d_core::lineage::Recorded;
 

@@ -5,6 +5,23 @@ use anyhow::{Result, ensure};
 use e2d_testkit::{EtcdVersion, wait_for};
 use serde_json::Value;
 
+/// S15: what is taken on demand is verified, and is there when the verb ends.
+#[test]
+fn a_backup_on_demand_is_there_and_verified() -> Result<()> {
+    let machine = Machine::new("save", EtcdVersion::DEFAULT)?;
+    let down = machine.verb(&["snapshot", "save"])?;
+    ensure!(down.code == Some(75) && down.stdout.is_empty(), "{down:#?}");
+    let node = machine.serve(&[])?;
+    machine.etcdctl(&[], "put a b")?;
+    let saved = machine.json(&["snapshot", "save"])?;
+    let id = saved["id"].as_str().unwrap_or_default();
+    let shown = machine.json(&["snapshot", "show", &id[..12]])?;
+    ensure!(shown["state"] == "verified" && shown["check"]["keys"] == 1, "{shown:#}");
+    ensure!(machine.done(&["snapshot", "save"])?.contains("taken and verified: 1 keys at revision 2"));
+    Machine::stop(node)?;
+    machine.passed(&gate())
+}
+
 /// S7 S9 S15: what a node archived comes back in a plain etcd of the same version, above the revision that
 /// clients have seen, with everything before compacted.
 #[test]

@@ -1,15 +1,17 @@
 //! Carries the verbs about backups out.
 
-use super::shelf::{Item, Shelf, exit_of, short};
-use super::{SnapshotArgs, SnapshotVerb, rows};
-use crate::cli::disk;
+use super::shelf::{Item, SHOWN_DIGITS, Shelf, exit_of, short};
+use super::{SiteArgs, SnapshotArgs, SnapshotVerb, rows};
+use crate::admin::v1::{SaveSnapshotReply, SaveSnapshotRequest};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Format, json, note, print};
+use crate::cli::{disk, order};
 use crate::config::Site;
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_backup::archive::{self, CheckError, FetchError, Outcome, SnapshotForm};
 use e2d_backup::choice::Trust;
 use e2d_core::id::Nonce;
+use indicatif::BinaryBytes;
 use jiff::Timestamp;
 use std::error::Error;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,11 +34,6 @@ enum SnapshotError {
 #[error("interrupted")]
 struct Interrupted;
 
-/// A verb whose part comes later. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[error("backups cannot be taken by hand in this version")]
-struct NotYet;
-
 /// Runs a verb until it is done or interrupted; what it leaves behind then is nothing.
 pub(in crate::cli) fn until_interrupted<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
@@ -54,12 +51,14 @@ pub(in crate::cli) fn until_interrupted<T>(verb: impl Future<Output = Result<T, 
 impl SnapshotArgs {
     /// Does it, and prints the outcome.
     pub fn carry_out(&self) -> Result<(), Failure> {
+        if matches!(self.verb, SnapshotVerb::Save) {
+            return save(&self.store.site, self.output);
+        }
         let site = self.store.site(std::env::vars_os())?;
         until_interrupted(async {
             let found = Shelf::open(&site).await?;
             match &self.verb {
-                SnapshotVerb::Save => Err(Failure::advise(NotYet, "a running node takes backups by itself")),
-                SnapshotVerb::List => print(&rows::list(&found, self.output)?),
+                SnapshotVerb::List | SnapshotVerb::Save => print(&rows::list(&found, self.output)?),
                 SnapshotVerb::Show { archive } => {
                     print(&rows::show(found.find(archive, Trust::PreferVerified)?, self.output)?)
                 }
@@ -77,6 +76,21 @@ impl SnapshotArgs {
             }
         })
     }
+}
+
+/// Has the daemon take an archive, for only it may write under the epoch's name (S16).
+fn save(site: &SiteArgs, format: Format) -> Result<(), Failure> {
+    let reply = order::order(site, async |mut client| client.save_snapshot(SaveSnapshotRequest {}).await)?;
+    let SaveSnapshotReply { id, revision, keys, plain_bytes, stored_bytes, .. } = &reply;
+    print(&match format {
+        Format::Json => json(&reply)?,
+        Format::Table => format!(
+            "{}  taken and verified: {keys} keys at revision {revision}, {}, stored in {}\n",
+            id.chars().take(SHOWN_DIGITS).collect::<String>(),
+            BinaryBytes(*plain_bytes),
+            BinaryBytes(*stored_bytes)
+        ),
+    })
 }
 
 /// Reads an archive back. On a node the outcome is recorded in the store, so that a restore can rely on
