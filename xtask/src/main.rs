@@ -8,6 +8,7 @@ mod check;
 mod ci;
 mod e2e;
 mod fix;
+mod fuzz;
 mod out;
 mod parts;
 mod program;
@@ -67,6 +68,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Throws hostile bytes at one target: a folder of `e2d/fuzz/corpora`.
+    Fuzz {
+        /// The target.
+        target: String,
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Runs one suite of tests on real programs.
     E2e {
         /// The suite: a folder under tests, for example `etcd`.
@@ -111,6 +120,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Check => check::run(&workspace),
         Verb::Fix => fix::run(&workspace),
         Verb::Sim { arguments } => sim::run(&workspace, &arguments),
+        Verb::Fuzz { target, seconds } => fuzz::run(&workspace, &target, seconds),
         Verb::E2e { suite, all_versions } => e2e::run(&workspace, &suite, all_versions),
         Verb::Bench { names, runs, record } => bench::run(&workspace, &names, runs, record),
         Verb::Ci => Ok(ci::run(&workspace)),

@@ -42,3 +42,15 @@ pub use packet::{MAX_DATAGRAM_BYTES, MAX_FRAME_BYTES};
 pub use peers::{PeerStatus, State};
 pub use settings::{Settings, SettingsError, Timing};
 pub use shell::{AskError, Gossip, Incoming, PublishError, ShellCounters, ShellSettings, StartError, View};
+
+/// For hostile bytes alone.
+#[doc(hidden)]
+pub mod fuzz {
+    use crate::wire::Message;
+
+    /// Reads what a packet holds, and writes it again; `None` if it cannot be read.
+    #[must_use]
+    pub fn payload(bytes: &[u8]) -> Option<Vec<u8>> {
+        Message::decode(bytes).ok().map(|message| message.encode())
+    }
+}

@@ -24,7 +24,7 @@ fn layer(folder: &str) -> Option<Layer> {
         "e2d/gossip" | "e2d/etcd" | "e2d/backup" | "e2d/aws" | "pki" => Layer::Sibling,
         "e2d/daemon" | "control-plane" | "addons" => Layer::Binary,
         "xtask" => Layer::Xtask,
-        _ if folder == "fuzz" || folder.starts_with("tests/") => Layer::Test,
+        _ if folder == "e2d/fuzz" || folder.starts_with("tests/") => Layer::Test,
         _ => return None,
     })
 }
