@@ -15,7 +15,7 @@ mod security;
 
 use anyhow::{Context as _, Result, ensure};
 use e2d_testkit::{EtcdVersion, LogGate, wait_for};
-use e2d_tests_etcd::{Cluster, PATIENCE};
+use e2d_tests_etcd::{Cluster, PATIENCE, copy};
 
 fn gate() -> LogGate {
     LogGate::new()
@@ -107,30 +107,38 @@ fn two_of_three_wait_for_the_third() -> Result<()> {
     cluster.passed(&gate())
 }
 
-/// S3: with two of three disks lost, the survivor's newer data stays untouched, nothing older takes its
-/// place, and it is said.
+/// S2 S3 S6 S21: with two of three disks lost, the survivor's newer data stays untouched, nothing older takes
+/// its place, and it is said. When one of the disks is found again, all is there.
 #[test]
 fn a_lone_survivor_is_not_overruled_by_the_store() -> Result<()> {
     let mut cluster = Cluster::new("lone_survivor", EtcdVersion::DEFAULT, 3)?;
-    for n in cluster.all() {
-        cluster.start(n)?;
-    }
+    cluster.start_all()?;
     cluster.is_whole("at birth")?;
+    cluster.archived()?;
+    let found = cluster.folder().join("found");
+    cluster.serves("after the last archive")?;
     for n in [1, 2] {
         cluster.power_off(n)?;
-        cluster.wipe(n)?;
     }
+    copy(cluster.disk(1), &found)?;
     for n in [1, 2] {
+        cluster.wipe(n)?;
         cluster.start(n)?;
     }
-    wait_for(PATIENCE, "the others to see the survivor's data", || -> Result<()> {
-        for n in [1, 2] {
-            let waits = cluster.status(n)?["waits"].to_string();
-            ensure!(waits.contains("holds data of this epoch"), "n{n} says {waits}");
-        }
-        Ok(())
-    })?;
+    for n in [1, 2] {
+        cluster.waits(n, "holds data of this epoch")?;
+    }
+    cluster.waits(3, "no quorum")?;
     ensure!(cluster.write().is_err(), "somebody serves");
-    cluster.power_off(3)?;
+    ensure!(cluster.lineage()?["epoch"] == 1, "another epoch was claimed: {}", cluster.lineage()?);
+    ensure!(cluster.clusters_ever()?.len() == 1, "etcd has run in {:?}", cluster.clusters_ever()?);
+
+    cluster.unplug(1)?;
+    cluster.wipe(1)?;
+    copy(&found, cluster.disk(1))?;
+    cluster.start(1)?;
+    cluster.is_whole("when a lost disk was found")?;
+    cluster.lost_nothing("with a majority of disks")?;
+    ensure!(cluster.lineage()?["epoch"] == 1, "another epoch was claimed: {}", cluster.lineage()?);
     cluster.passed(&gate())
 }

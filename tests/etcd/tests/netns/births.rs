@@ -95,6 +95,9 @@ fn a_store_in_trouble_is_not_an_empty_store() -> Result<()> {
     let all_wait = |cluster: &Cluster, reason: &str| -> Result<()> {
         cluster.all().try_for_each(|n| cluster.waits(n, reason))?;
         ensure!(cluster.clusters_ever()?.is_empty(), "somebody has started an etcd");
+        for n in cluster.all() {
+            ensure!(!cluster.log(n)?.contains("claim epoch"), "n{n} has claimed a birth");
+        }
         Ok(())
     };
 
