@@ -1,4 +1,4 @@
-//! `cargo xtask e2e SUITE`: one package of tests on real programs, `tests/SUITE`.
+//! `cargo xtask e2e SUITE`: the tests on real programs in `tests/SUITE`, and those of the crate of that name.
 
 use crate::parts::EtcdVersion;
 use crate::test::{Bench, build_e2d};
@@ -14,7 +14,9 @@ pub(crate) fn run(workspace: &Workspace, suite: &str, all_versions: bool) -> Res
     let wanted = if all_versions { &EtcdVersion::ALL[..] } else { &[EtcdVersion::DEFAULT] };
     let bench = Bench::prepare(workspace, wanted)?;
     build_e2d()?;
-    let (ok, tally) = bench.nextest(workspace, &["--package".to_owned(), package])?;
+    let crates = [package, format!("e2d-{suite}")].into_iter().filter(|name| workspace.package(name).is_some());
+    let select: Vec<String> = crates.flat_map(|name| ["--package".to_owned(), name]).collect();
+    let (ok, tally) = bench.nextest(workspace, &select)?;
     bench.note_what_is_left_out(wanted);
     tally.print();
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
