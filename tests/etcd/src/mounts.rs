@@ -3,7 +3,7 @@
 //! Each run of e2d gets a mount namespace; nothing is mounted on the machine that runs the tests.
 
 use crate::cluster::Cluster;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use camino::Utf8PathBuf;
 use std::io::Write as _;
 
@@ -31,6 +31,23 @@ impl Cluster {
         fs_err::create_dir_all(&disk)?;
         fs_err::create_dir_all(&at)?;
         self.mount(n, &format!("mount --bind {disk} {at}"), &[]);
+        Ok(())
+    }
+
+    /// From its next start a machine's `/etc/fstab` says that something is mounted on one of the story's folders.
+    pub fn expect_mount(&mut self, n: u8, folder: &str) -> Result<()> {
+        let table = self.folder.join(format!("fstab{n}"));
+        fs_err::create_dir_all(self.folder.join(folder))?;
+        fs_err::write(&table, format!("backups:/ {} nfs defaults 0 0\n", self.folder.join(folder)))?;
+        self.mount(n, &format!("mount --bind {table} /etc/fstab"), &[]);
+        Ok(())
+    }
+
+    /// Mounts one of the story's folders on another, as a running machine sees it.
+    pub fn mount_now(&self, n: u8, folder: &str, at: &str) -> Result<()> {
+        let mut mount = self.beside(n, "mount".into());
+        let mounted = mount.arg("--bind").args([self.folder.join(folder), self.folder.join(at)]).status()?;
+        ensure!(mounted.success(), "mount --bind {folder} {at}: {mounted}");
         Ok(())
     }
 

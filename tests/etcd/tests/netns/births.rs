@@ -131,6 +131,29 @@ fn a_store_in_trouble_is_not_an_empty_store() -> Result<()> {
     cluster.passed(&gate())
 }
 
+/// S2 S21: the store is a share that is not mounted. Its empty mount point is no empty store; the cluster is born when
+/// the share is there.
+#[test]
+fn an_empty_mount_point_is_not_an_empty_store() -> Result<()> {
+    let mut cluster = Setup::new("mount_point", 3).build()?;
+    let share = cluster.folder().join("mnt");
+    cluster.store_at(&share);
+    for n in cluster.all() {
+        cluster.expect_mount(n, "mnt")?;
+    }
+    cluster.start_all()?;
+    for n in cluster.all() {
+        cluster.waits(n, "nothing is mounted there")?;
+        ensure!(!cluster.log(n)?.contains("claim epoch"), "n{n} has claimed a birth");
+    }
+    for n in cluster.all() {
+        cluster.mount_now(n, "store", "mnt")?;
+    }
+    cluster.is_whole("when the share is mounted")?;
+    one_birth(&cluster)?;
+    cluster.passed(&gate())
+}
+
 /// S2 S3 S21: every disk is lost, and the store is away, and then holds only damaged archives: nothing empty
 /// takes its place, the reason is said, and the cluster comes back by itself when the store does.
 #[test]
