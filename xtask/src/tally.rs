@@ -14,14 +14,15 @@ impl Tally {
     /// Adds up the closing lines in what cargo-nextest or `cargo test` printed.
     ///
     /// Nextest: `Summary [ 1.2s] 9/9 tests run: 7 passed (1 slow), 1 failed, 1 timed out, 2 skipped`.
-    /// Cargo: `test result: FAILED. 3 passed; 1 failed; 0 ignored; …`.
+    /// Cargo: `test result: FAILED. 3 passed; 1 failed; 0 ignored; …`. Indented, such a line is what a test that
+    /// nextest has counted printed itself.
     pub(crate) fn of(text: &str) -> Self {
         let mut tally = Self::default();
         for line in text.lines().map(without_colour) {
             let counts =
                 if let Some((_, counts)) = line.split_once("run: ").filter(|(head, _)| head.contains("Summary")) {
                     counts
-                } else if let Some(counts) = line.trim().strip_prefix("test result: ") {
+                } else if let Some(counts) = line.strip_prefix("test result: ") {
                     counts.split_once(". ").map_or("", |(_, counts)| counts)
                 } else {
                     continue;
@@ -85,6 +86,7 @@ mod tests {
      Summary [   1.205s] 11/12 tests run: 8 passed (1 slow), 1 failed, 1 timed out, 1 exec failed, 2 skipped
 test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 test result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
         PASS [   0.010s] e2d-core 1 passed";
         assert_eq!(Tally::of(text), Tally { passed: 11, failed: 5 });
     }

@@ -73,6 +73,7 @@ pub(super) struct Mind {
     world: World,
     busy: [Option<String>; 2],
     told: String,
+    is_noted: bool,
     looked: u64,
     heard: talk::Heard,
     told_of: Option<Nonce>,
@@ -119,6 +120,7 @@ impl Mind {
             world,
             busy: [None, None],
             told: String::new(),
+            is_noted: true,
             looked: 0,
             heard: talk::Heard::new(),
             told_of: None,
@@ -318,11 +320,16 @@ impl Mind {
     }
 
     /// Writes a line of the decision log.
-    fn note(&self, decision: &str, act: String, outcome: String) {
+    fn note(&mut self, decision: &str, act: String, outcome: String) {
         let entry = Entry { at: jiff::Timestamp::now(), decision: decision.to_owned(), act, outcome };
-        if let Err(error) = self.journal.note(&entry) {
-            tracing::warn!(%error, "the decision log cannot be written");
+        let noted = self.journal.note(&entry);
+        // Once: on a full disk there is a line to write at each try.
+        if let Err(error) = noted.as_ref().map_err(ToString::to_string)
+            && self.is_noted
+        {
+            tracing::warn!(error, "the decision log cannot be written");
         }
+        self.is_noted = noted.is_ok();
     }
 
     /// Tells what is waited for when that changes: not when only a number in it does, as each second does.

@@ -145,7 +145,7 @@ impl Mind {
         let _ = request.answer.send(answer);
     }
 
-    fn reply(&self, request: Request, answer: Result<Answer, Denial>) {
+    fn reply(&mut self, request: Request, answer: Result<Answer, Denial>) {
         let outcome = match &answer {
             Ok(Answer::Leader { moved: false, member, .. }) => format!("nothing to do: member {member} leads"),
             Ok(Answer::Leader { member, .. }) => format!("done: member {member} leads"),
