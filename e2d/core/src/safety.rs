@@ -59,7 +59,10 @@ pub struct Obsolete {
 /// How long etcd may not have heard from a member that still counts as present.
 pub const ETCD_HEARS: Duration = Duration::from_secs(3);
 
-/// When our etcd last heard from a member, as far as this run knows.
+/// How long etcd is listened to after a successor has appeared: several looks, in which a member that lives is heard.
+const SUCCESSION: Duration = Duration::from_millis(1_500);
+
+/// When our etcd last heard from a member, as far as this run knows: not before it led and was listened to.
 fn etcd_heard(world: &World, member: MemberId) -> Moment {
     let running_since = match world.etcd.process {
         Process::Running { since, .. } => since,
@@ -67,7 +70,8 @@ fn etcd_heard(world: &World, member: MemberId) -> Moment {
     };
     // Who was added since can have been silent for no longer.
     let added = world.sponsored.get(&member).map_or(running_since, |(_, at)| *at);
-    world.etcd.heard.get(&member).copied().unwrap_or(running_since).max(running_since).max(added)
+    let listening = world.etcd.listening_since.unwrap_or(world.now);
+    world.etcd.heard.get(&member).copied().unwrap_or(running_since).max(running_since).max(added).max(listening)
 }
 
 /// Whether our etcd hears a member now, and its node does not say that it stopped it; itself always.
@@ -85,7 +89,8 @@ pub fn is_present(world: &World, member: &Member) -> bool {
 pub fn may_be_dead(world: &World, member: &Member) -> bool {
     let replaced = || {
         let (_, since) = succeed(world, node_of(world, member), &member.peer_url, recorded(world, member.id))?;
-        Some(world.etcd.heard.get(&member.id).is_none_or(|heard| *heard < since))
+        let listened = world.now.since(since) >= SUCCESSION;
+        Some(listened && world.etcd.heard.get(&member.id).is_none_or(|heard| *heard < since))
     };
     !is_present(world, member) || replaced().unwrap_or(false)
 }

@@ -64,6 +64,8 @@ pub struct Config {
 pub struct Site {
     /// The folder with etcd's `member` and our `e2d` in it; possibly relative.
     pub data_dir: Utf8PathBuf,
+    /// A device that the folder must lie on, or a file that is there only while its disk is mounted.
+    pub data_disk: Option<Utf8PathBuf>,
     /// Where backups go.
     pub store: StoreUrl,
     /// The folder of etcd and etcdutl; `None` means `PATH`.

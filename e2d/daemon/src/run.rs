@@ -14,6 +14,7 @@ pub(crate) mod journal;
 mod keys;
 mod look;
 mod mind;
+mod mount;
 pub(crate) mod offline;
 mod picture;
 mod setting;
@@ -79,6 +80,7 @@ fn again() -> Failure {
 }
 
 async fn serve(config: Config) -> Result<After, Failure> {
+    mount::wait(&config.site).await;
     let setting = Arc::new(Setting::prepare(config).await?);
     let files =
         files::load(&setting.home).map_err(|error| Failure::with_hint(Exit::BadConfiguration, error, FILES_HINT))?;

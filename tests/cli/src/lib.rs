@@ -1,6 +1,6 @@
 //! Runs the program `e2d` as an operator does, and looks at its exit code and both of its outputs.
 //!
-//! The program is the one that `E2D_BIN` names, or else the one that `cargo build -p e2d` gives, which
+//! The program is the one that `E2D_TEST_BIN` names, or else the one that `cargo build -p e2d` gives, which
 //! is asked for once, so that no test ever judges an old build. Nothing of the surroundings reaches the
 //! program: no variable, and a working folder of the caller's choice.
 
@@ -81,14 +81,17 @@ impl<'a> Run<'a> {
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        if let Some(given) = std::env::var_os("E2D_BIN") {
+        if let Some(given) = std::env::var_os("E2D_TEST_BIN") {
             return given.into();
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let arguments = ["build", "--quiet", "--package", "e2d", "--bin", "e2d", "--message-format", "json"];
         let built = std::process::Command::new(cargo).args(arguments).output().expect("cargo could not be run");
         let complaint = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "`cargo build -p e2d` failed; set E2D_BIN to test another build:\n{complaint}");
+        assert!(
+            built.status.success(),
+            "`cargo build -p e2d` failed; set E2D_TEST_BIN to test another build:\n{complaint}"
+        );
         let messages = String::from_utf8_lossy(&built.stdout);
         let executable =
             messages.lines().rev().find_map(|line| line.split_once("\"executable\":\"")?.1.split_once('"'));

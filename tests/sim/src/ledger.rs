@@ -116,11 +116,13 @@ pub fn note_presence(sim: &mut Sim) {
     }
 }
 
-/// The longest log of a cluster, wherever it lies; of equal ones, that which was carried out the furthest.
+/// The longest log of a cluster, wherever it lies; of equal ones, one that can be read, and of those the one that was
+/// carried out the furthest: what the survivors do not know to be committed does not help them.
 #[must_use]
 pub fn newest(sim: &Sim, cluster: ClusterId) -> Option<&Disk> {
-    let disks = sim.hosts.iter().filter_map(|host| host.volume.data.as_deref());
-    disks.filter(|disk| disk.cluster == cluster).max_by_key(|disk| (disk.last(), disk.applied.index))
+    let disks = sim.hosts.iter().filter_map(|host| Some((host.volume.data.as_deref()?, !host.volume.damaged)));
+    let ours = disks.filter(|(disk, _)| disk.cluster == cluster);
+    ours.max_by_key(|(disk, readable)| (disk.last(), *readable, disk.applied.index)).map(|(disk, _)| disk)
 }
 
 /// The members of a cluster that have a whole disk on a machine that may return, `without` left aside.

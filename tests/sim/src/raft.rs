@@ -325,7 +325,9 @@ fn hear(tick: u64, pairs: &mut [Pair<'_>], both: &dyn Fn(usize, usize) -> bool) 
         for from in (0..pairs.len()).filter(|from| *from != to && both(*from, to)) {
             let id = pairs[from].0.member;
             removed |= pairs[from].0.applied.removed.contains(&own);
-            if pairs[to].0.applied.seats.contains_key(&id) {
+            // A follower hears its leader, and nobody else.
+            let talks = pairs[to].1.leads || pairs[from].1.leads;
+            if talks && pairs[to].0.applied.seats.contains_key(&id) {
                 pairs[to].1.heard.insert(id, tick);
             }
         }

@@ -116,6 +116,9 @@ pub struct Etcd {
     pub read_at: Option<Moment>,
     /// Its last linearizable list of members.
     pub members: Option<Seen<Vec<Member>>>,
+    /// Since when it leads and its counters are read: a follower hears nobody but its leader, so its silence about
+    /// others means nothing. `None` while it does not lead.
+    pub listening_since: Option<Moment>,
     /// When it last heard from each other member, as its own counters show.
     pub heard: BTreeMap<MemberId, Moment>,
     /// The digest of its keyspace, while it is gated after a restore.

@@ -6,7 +6,7 @@
 //! reopens for clients, followers first (S1, S7, S8, S9).
 
 use super::disk::abandon;
-use super::{Verdict, nonces, restart, turn};
+use super::{Verdict, birth, nonces, restart, turn};
 use crate::action::{Action, Cluster, Launch, Refusal, StopReason};
 use crate::id::{NodeId, Nonce};
 use crate::lineage::{ClaimKind, Founder, Lineage, LineageState, Recorded};
@@ -156,6 +156,11 @@ fn start(world: &World, lineage: &Lineage, founder: &Founder, gate: Gate) -> Ver
             }
             Err(verdict) => return verdict,
         }
+    }
+    // A restore has just read the store. A disk that was set back to before its first start is known by what is there now.
+    let restores = lineage.claim.kind != ClaimKind::Birth;
+    if restores && !world.state.ran && world.policy.has_store && world.store_view().is_none() {
+        return Verdict::Wait(birth::store_reason(world));
     }
     let index = if let Some(DataDir::Member(data)) = &world.data { data.index } else { 0 };
     if !fresh && let Err(verdict) = restart::check_store(world, index) {

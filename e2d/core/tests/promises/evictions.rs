@@ -16,11 +16,12 @@ use e2d_core::word::{EtcdWord, Word};
 use proptest::prelude::*;
 use std::time::Duration;
 
-/// How long etcd has not heard a member, counted from its own start at the earliest.
+/// How long etcd has not heard a member, counted from when it was first listened to at the earliest.
 fn unheard(world: &World, member: MemberId) -> Duration {
     let Process::Running { since, .. } = world.etcd.process else { return Duration::ZERO };
+    let Some(listening) = world.etcd.listening_since else { return Duration::ZERO };
     let last = world.etcd.heard.get(&member).copied().unwrap_or(since);
-    world.now.since(last.max(since))
+    world.now.since(last.max(since).max(listening))
 }
 
 /// The disk behind a member: its name says, or the record, as long as it has not run.
@@ -161,7 +162,9 @@ proptest! {
         if member.learner && !member.has_started() {
             return Ok(());
         }
-        prop_assert!(!is_here(world, member), "etcd heard it {:?} ago", unheard(world, id));
+        let last = world.etcd.heard.get(&id).map(|at| world.now.since(*at));
+        let replaced = gone(world, member) && last.is_none_or(|ago| ago > Duration::from_millis(1_500));
+        prop_assert!(replaced || !is_here(world, member), "etcd heard it {last:?} ago");
         if !gone(world, member) {
             prop_assert!(unheard(world, id) >= world.policy.replace_after, "etcd heard it: {evidence}");
             prop_assert!(silent_in_gossip(world, member), "gossip heard it: {evidence}");
@@ -362,6 +365,43 @@ fn caught_up() -> (World, MemberId) {
     let learner = lineage.founder_member(&founder(3));
     world.etcd.members.iter_mut().for_each(|seen| seen.value[2].learner = true);
     (world, learner)
+}
+
+/// S12: who has only just begun to lead has not heard the other followers yet, and cannot call them silent.
+#[test]
+fn a_new_leader_listens_before_it_calls_anybody_silent() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&lineage);
+    let mute = lineage.founder_member(&founder(3));
+    world.etcd.heard.remove(&mute);
+    let peer = world.peers.get_mut(&node(3)).unwrap();
+    (peer.alive, peer.heard_at, peer.steady_since) = (false, Some(ago(3_000)), ago(3_000));
+    assert_eq!(removes(&world), Some(mute), "it has led for long, and never heard it");
+    for listening_since in [None, Some(ago(1)), Some(ago(200))] {
+        let mut new = world.clone();
+        new.etcd.listening_since = listening_since;
+        assert_eq!(removes(&new), None, "{listening_since:?}");
+    }
+}
+
+/// S12: a successor is believed when etcd was listened to for a moment and did not hear the one that it replaces.
+#[test]
+fn a_successor_beside_a_living_etcd_replaces_nobody() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&lineage);
+    let old = lineage.founder_member(&founder(3));
+    let peer = world.peers.remove(&node(3)).unwrap();
+    world.peers.insert(node(0x33), e2d_core::observe::Peer { word: Some(word(3, node(0x33))), ..peer });
+    let since = |world: &mut World, seconds, heard| {
+        world.peers.get_mut(&node(0x33)).unwrap().steady_since = ago(seconds);
+        world.etcd.heard.insert(old, ago(heard));
+    };
+    since(&mut world, 2, 3);
+    assert_eq!(removes(&world), Some(old), "not heard since the successor came");
+    since(&mut world, 1, 2);
+    assert_eq!(removes(&world), None, "that was a moment ago");
+    since(&mut world, 3, 1);
+    assert_eq!(removes(&world), None, "etcd still hears it");
 }
 
 /// S10: the seat of a learner that is on its way is not taken from it by a leader that does not know it.

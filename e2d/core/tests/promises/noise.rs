@@ -173,6 +173,7 @@ fn etcd(choices: &mut Choices<'_>, world: &mut World) {
         0 => world.etcd.status = None,
         1 => world.etcd.read_at = None,
         2 => world.etcd.members = None,
+        3 if choices.chance(50) => world.etcd.listening_since = None,
         3 => world.etcd.heard.clear(),
         4 => world.etcd.process = Process::Running { gate: Gate::Open, since: at },
         5 => world.etcd.process = Process::Running { gate: Gate::Gated, since: at },

@@ -292,6 +292,22 @@ fn a_promise_asks_before_it_starts() {
     assert!(launch(&world).is_some(), "it promised in this very run: {}", plan::plan(&world).report);
 }
 
+/// S11: a restore starts only on a look at the store: it may show that this disk has run before, and was set back.
+#[test]
+fn a_restore_looks_at_the_store_before_its_first_start() {
+    let lineage = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
+    let mut world = worlds::settled(&lineage, Phase::Founding);
+    (world.state.start, world.state.ran, world.raised, world.lineage_since) = (4, false, Some(4), ago(1));
+    worlds::see_store(&mut world, Some(&lineage), vec![]);
+    let told = Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: false, heard: None };
+    let answers = [(node(2), told), (node(3), told)].into();
+    world.interview = Some(Interview { start: 4, since: ago(60), grown: ago(60), answers });
+    let runs = |world: &World| matches!(plan::plan(world).node, Some(Action::Remember(state)) if state.ran);
+    assert!(runs(&world), "{}", plan::plan(&world).report);
+    world.see_store(Err(Trouble::Unreachable("no route".to_owned())));
+    assert!(!runs(&world), "{}", plan::plan(&world).report);
+}
+
 /// S11: a founder whose disk went back under a claim that has served nobody makes way for another identity.
 #[test]
 fn a_founder_that_went_back_gives_its_identity_up_while_nobody_is_served() {

@@ -212,6 +212,7 @@ pub(crate) fn leader(lineage: &Lineage) -> World {
     let status = Status { leader: Some(me), term: 3, index: 900, revision: Revision(80), learner: false };
     world.etcd.status = Some(Seen { value: status, at: NOW });
     world.etcd.read_at = Some(NOW);
+    world.etcd.listening_since = Some(ago(4_000));
     let mut listed = Vec::new();
     for n in 1..=lineage.claim.founders.len() {
         let id = lineage.founder_member(&founder(n));

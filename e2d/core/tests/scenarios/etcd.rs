@@ -90,6 +90,7 @@ pub(crate) fn observe(clusters: &Clusters, hosts: &BTreeMap<usize, Host>, host: 
     if host.peer_port_cut {
         return;
     }
+    etcd.listening_since = Some(e2d_core::time::Moment(0));
     etcd.heard.extend(running(hosts, id).into_keys().filter(|member| *member != own).map(|member| (member, now)));
     if cluster.leader.is_some() && !status.learner {
         (etcd.read_at, etcd.members) = (Some(now), Some(Seen { value: cluster.members.clone(), at: now }));

@@ -95,6 +95,8 @@ pub(super) struct EtcdLook {
     pub(super) status: Option<Status>,
     /// Its members, if it has a quorum.
     pub(super) members: Option<Vec<Member>>,
+    /// For how long it has led and was listened to; `None`: its silence about others means nothing.
+    pub(super) listening: Option<Duration>,
     /// How long ago it heard from each member, as the leader.
     pub(super) heard: BTreeMap<MemberId, Duration>,
     /// The digest of its keyspace, while it is gated.

@@ -59,12 +59,21 @@ pub(super) fn start(
 async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pace: watch::Receiver<(Duration, u64)>) {
     let Some(store) = setting.store.clone() else { return };
     loop {
-        let look = match tokio::time::timeout(STORE_WITHIN, look_once(&store, &setting.keyring())).await {
-            Ok(look) => look,
-            Err(_) => Err(Trouble::Unreachable(format!("no answer within {} s", STORE_WITHIN.as_secs()))),
-        };
-        if facts.send(Fact::Store(Box::new(look))).await.is_err() {
-            return;
+        let (asked, keyring) = (store.clone(), setting.keyring());
+        let mut looking = tokio::spawn(async move { look_once(&asked, &keyring).await });
+        // One look at a time: a store that hangs holds the thread that waits for it, and more would hold all there are.
+        loop {
+            let (look, is_over) = match tokio::time::timeout(STORE_WITHIN, &mut looking).await {
+                Ok(Ok(look)) => (look, true),
+                Ok(Err(broken)) => (Err(Trouble::Unreachable(broken.to_string())), true),
+                Err(_) => (Err(Trouble::Unreachable(format!("no answer within {} s", STORE_WITHIN.as_secs()))), false),
+            };
+            if facts.send(Fact::Store(Box::new(look))).await.is_err() {
+                return;
+            }
+            if is_over {
+                break;
+            }
         }
         let every = pace.borrow_and_update().0;
         let _ = tokio::time::timeout(every, pace.changed()).await;
@@ -202,6 +211,7 @@ fn translate(seen: &Observation, now: e2d_core::time::Moment) -> EtcdLook {
             };
             members.iter().map(member).collect()
         }),
+        listening: seen.listening_since.map(|since| now.since(since)),
         heard: seen.heard.iter().map(|(member, at)| (*member, now.since(*at))).collect(),
         ..EtcdLook::default()
     }

@@ -259,6 +259,7 @@ impl Mind {
             etcd.members = Some(Seen { value, at });
             etcd.read_at = Some(at);
         }
+        etcd.listening_since = look.listening.map(|ago| at - ago);
         etcd.heard.extend(look.heard.into_iter().map(|(member, ago)| (member, at - ago)));
         etcd.hash = look.hash;
         etcd.marked = look.marker.map(|marker| claim.is_some_and(|claim| marker.contains(&claim)));
@@ -394,20 +395,6 @@ impl Mind {
         self.publish(&plan.report);
         let Plan { node, cluster, look_every, report, .. } = plan;
         self.tell_changes(&report);
-        let text = report.to_string();
-        if text != self.told {
-            tracing::debug!(plan = %text, "plan");
-            let waits: Vec<String> = report
-                .lines
-                .iter()
-                .filter(|line| matches!(line.verdict, Verdict::Wait(_)))
-                .map(ToString::to_string)
-                .collect();
-            if !waits.is_empty() {
-                tracing::info!(waits = %waits.join("; "), "waiting");
-            }
-            self.told = text;
-        }
         self.look_for_news();
         self.note_stirring(&report);
         self.looks.store.send_if_modified(|pace| {

@@ -31,8 +31,11 @@ pub(crate) async fn look(site: &Site) -> Option<StatusReply> {
         return None;
     }
     let store = store(site).await;
+    let unmounted = super::mount::look(site).err();
     let disk = tokio::task::spawn_blocking(move || disk(&data_dir, &home)).await.ok()?;
-    Some(StatusReply { store, ..disk })
+    let mut waits = disk.waits;
+    waits.extend(unmounted.map(|missing| format!("the data disk is not there: {missing}")));
+    Some(StatusReply { store, waits, ..disk })
 }
 
 fn disk(data_dir: &Utf8Path, home: &Utf8Path) -> StatusReply {

@@ -32,6 +32,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("server-cert", &[]),
     ("server-key", &[]),
     ("gossip-key-file", &["a,b,c", "a,a"]),
+    ("data-disk", &[]),
     ("etcd-bin-dir", &[]),
     ("etcd-quota-bytes", &["8G", "1.5GiB", "1MiB", "2TiB", "-1"]),
     ("etcd-heartbeat-ms", &["0", "10001", "100ms"]),
@@ -61,8 +62,17 @@ const WRONG: &[(&str, &[&str])] = &[
 ];
 
 /// Keys whose every text is a path, which only emptiness makes wrong.
-const ANY_TEXT: &[&str] =
-    &["data-dir", "ca-cert", "ca-key", "peer-cert", "peer-key", "server-cert", "server-key", "etcd-bin-dir"];
+const ANY_TEXT: &[&str] = &[
+    "data-dir",
+    "data-disk",
+    "ca-cert",
+    "ca-key",
+    "peer-cert",
+    "peer-key",
+    "server-cert",
+    "server-key",
+    "etcd-bin-dir",
+];
 
 /// Keys that are tested elsewhere: the file itself, and the switch that takes no value.
 const ELSEWHERE: &[&str] = &["config", "verbose"];

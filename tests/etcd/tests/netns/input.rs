@@ -165,6 +165,34 @@ fn unmounted_disks_are_not_empty_disks() -> Result<()> {
     cluster.passed(&gate())
 }
 
+/// S3 S6 S21: a machine is told what its data disk is known by. While that is not there, nothing is started, made or
+/// given up, and it is said; when it is there the machine goes on as who it was.
+#[test]
+fn a_data_disk_that_is_named_is_waited_for() -> Result<()> {
+    let mut cluster = Setup::new("named_disk", 3).build()?;
+    let (disk, mark) = (cluster.disk(3).to_owned(), cluster.folder().join("mark"));
+    fs_err::write(&mark, "")?;
+    cluster.flags(3, &["--data-disk", mark.as_str()]);
+    cluster.start_all()?;
+    let members = cluster.is_whole("at birth")?;
+    cluster.power_off(3)?;
+    let unplugged = disk.with_extension("unplugged");
+    fs_err::rename(&disk, &unplugged)?;
+    fs_err::remove_file(&mark)?;
+    cluster.start(3)?;
+    wait_for(PATIENCE, "n3 to say what it waits for", || -> Result<()> {
+        ensure!(cluster.log(3)?.contains("waiting for the data disk"), "it says nothing of it");
+        Ok(())
+    })?;
+    cluster.serves("beside a missing disk")?;
+    ensure!(!disk.exists(), "something was made where the disk is not mounted");
+    fs_err::rename(&unplugged, &disk)?;
+    fs_err::write(&mark, "")?;
+    ensure!(cluster.is_whole("with its disk")? == members, "the members have changed");
+    cluster.lost_nothing("by a disk that came late")?;
+    cluster.passed(&gate().allow("waiting for the data disk, nothing is started", "it is not there"))
+}
+
 /// S3 S4 S12: the clock of one e2d after the other jumps a day ahead, then a day back. Nobody is taken for dead, and
 /// backups go on.
 #[test]

@@ -66,6 +66,7 @@ impl Sim {
             };
             let seen = &mut process.world.etcd;
             seen.status = Some(Seen { value: status, at: now });
+            seen.listening_since = if etcd.server.leads { seen.listening_since.or(Some(now)) } else { None };
             for (member, heard) in &etcd.server.heard {
                 let ago = HEARTBEAT * u32::try_from(tick.saturating_sub(*heard)).unwrap_or(u32::MAX);
                 seen.heard.insert(*member, now - ago);

@@ -17,6 +17,15 @@ table! {
         .allowed("a folder; it is made if it does not exist", "/var/lib/etcd/data")
         .read_by(value::path);
 
+    /// What tells an empty disk from one that is not mounted.
+    DATA_DISK: Utf8PathBuf = Decl::new(Section::Node, "data-disk", "FILE", "The disk that must be there before anything starts")
+        .detail(
+            "A device that the data folder must lie on, or a file that is there only while the disk is mounted. While it is \
+             not there, `run` waits and says so: an empty mount point is no empty disk.",
+        )
+        .allowed("a device, or a file on the disk", "/var/lib/etcd/.mounted")
+        .read_by(value::path);
+
     /// A label for people.
     NAME: Label = Decl::new(Section::Node, "name", "NAME", "What people call this node")
         .found("the host's name")

@@ -23,6 +23,7 @@ const TLS_FILES: [&Key<Utf8PathBuf>; 5] =
 impl Reader<'_> {
     pub(super) fn site(&mut self, size: Size) -> Read<Site> {
         let data_dir = self.one(&keys::DATA_DIR);
+        let data_disk = self.path(&keys::DATA_DISK);
         let store = self.optional(&keys::SNAPSHOT_URL);
         let etcd_bin_dir = self.path(&keys::ETCD_BIN_DIR);
         let (data_dir, _) = data_dir?;
@@ -31,7 +32,7 @@ impl Reader<'_> {
             (None, Size::One) => StoreUrl::Folder(data_dir.join("e2d/store")),
             (None, Size::Three | Size::Five) => StoreUrl::None,
         };
-        Ok(Site { data_dir, store, etcd_bin_dir: etcd_bin_dir? })
+        Ok(Site { data_dir, data_disk: data_disk?, store, etcd_bin_dir: etcd_bin_dir? })
     }
 
     /// How clients reach etcd. A host is only known if it was said.
