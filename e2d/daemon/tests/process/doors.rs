@@ -204,6 +204,13 @@ async fn the_admin_api_takes_mutual_tls_and_roles() -> Result<()> {
     // A renewed one is.
     fs_err::write(&file, &former)?;
     let before = shown.certificates[0].not_after_seconds;
+    // Dates have whole seconds: the renewed one is to be of a later one.
+    let second = || std::time::UNIX_EPOCH.elapsed().map(|since| since.as_secs()).unwrap_or_default();
+    let now = second();
+    wait_for(PATIENCE, "the next second", || -> Result<()> {
+        ensure!(second() > now, "it is still {now}");
+        Ok(())
+    })?;
     ours.leaves("renewed", address, "operate")?;
     for name in ["server.key", "server.crt"] {
         fs_err::copy(ours.file(&format!("renewed/{name}")), ours.file(&format!("operator/{name}")))?;
