@@ -20,9 +20,12 @@ pub enum Refused {
     /// etcd does not list it.
     #[error("{0} is no member of this cluster")]
     NoMember(MemberId),
-    /// Nobody could take over.
-    #[error("no other voter is there to lead")]
+    /// Nobody could ever take over.
+    #[error("this cluster has no other voter, so nobody else could lead it")]
     NoHeir,
+    /// There are other voters, and etcd hears none of them at this moment: asked again, it may.
+    #[error("no other voter is heard by etcd at this moment, so none can take over")]
+    HeirsAway,
     /// There is nowhere to put it.
     #[error("this node has no store")]
     NoStore,
@@ -84,14 +87,16 @@ pub fn archive(world: &World) -> Result<(), Refused> {
 /// The voter that is best fit to lead after ours: of those that are there the one that has come furthest.
 pub fn heir(world: &World) -> Result<MemberId, Refused> {
     let me = world.state.place.map(|place| place.member);
-    let fit = |member: &&Member| Some(member.id) != me && !member.learner && safety::is_present(world, member);
+    let other = |member: &&Member| Some(member.id) != me && !member.learner;
     let come = |member: &Member| {
         let told = member.node().and_then(|node| world.peers.get(&node)).and_then(|peer| peer.word.as_ref());
         told.and_then(|told| told.progress).map(|progress| (progress.serves, progress.index))
     };
     // A gated server is stopped in order as well.
-    let members =
-        world.members().filter(|_| world.leads()).ok_or_else(|| Refused::NotLeading { leader: leader(world) });
-    let best = members?.iter().filter(fit).max_by_key(|member| (come(member), member.id));
-    best.map(|member| member.id).ok_or(Refused::NoHeir)
+    let Some(members) = world.members().filter(|_| world.leads()) else {
+        return Err(Refused::NotLeading { leader: leader(world) });
+    };
+    let fit = members.iter().filter(other).filter(|member| safety::is_present(world, member));
+    let none = if members.iter().any(|member| other(&member)) { Refused::HeirsAway } else { Refused::NoHeir };
+    fit.max_by_key(|member| (come(member), member.id)).map(|member| member.id).ok_or(none)
 }

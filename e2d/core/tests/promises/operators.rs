@@ -114,7 +114,8 @@ fn the_heir_is_the_voter_that_came_furthest() {
     silence(&mut world, one);
     assert_eq!(operator::heir(&world), Ok(other));
     silence(&mut world, other);
-    assert_eq!(operator::heir(&world), Err(Refused::NoHeir));
+    assert_eq!(operator::heir(&world), Err(Refused::HeirsAway));
+    assert_eq!(operator::heir(&cluster(1)), Err(Refused::NoHeir));
 }
 
 proptest! {

@@ -82,10 +82,15 @@ impl Cluster {
         self.start_with(n, &[])
     }
 
-    /// Starts all, and waits until each serves with all members.
+    /// Starts all, and waits until each serves with all members, and the leader's etcd hears them all.
     pub(crate) fn serve(&mut self) -> Result<()> {
         (0..self.nodes.len()).try_for_each(|n| self.start(n))?;
-        (0..self.nodes.len()).try_for_each(|n| self.serves(n))
+        (0..self.nodes.len()).try_for_each(|n| self.serves(n))?;
+        let leader = self.leader()?;
+        let hears = |status: &Value| {
+            status["members"].as_array().is_some_and(|members| members.iter().all(|member| member["present"] == true))
+        };
+        self.until(leader, "it to hear every member", hears).map(drop)
     }
 
     /// Waits until a node serves, knows all members, and hears them if it leads.

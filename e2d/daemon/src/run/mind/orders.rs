@@ -25,7 +25,7 @@ pub(super) struct Orders {
 fn denial(refused: &Refused) -> Denial {
     match refused {
         Refused::NoMember(_) => Denial::NotFound(refused.to_string()),
-        Refused::NotLeading { leader: None } => Denial::Later(refused.to_string()),
+        Refused::NotLeading { leader: None } | Refused::HeirsAway => Denial::Later(refused.to_string()),
         _ => Denial::Refused(refused.to_string()),
     }
 }
