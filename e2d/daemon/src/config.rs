@@ -149,8 +149,6 @@ pub struct Etcd {
 pub struct Snapshots {
     /// Between full backups, at least 1 s.
     pub interval: Duration,
-    /// Age after which none is kept but the newest verified one; `None` means no such age.
-    pub keep_at_most: Option<Duration>,
 }
 
 /// How e2d logs.

@@ -56,6 +56,7 @@ pub fn all() -> impl Iterator<Item = &'static Decl> {
 pub static UNSUPPORTED: &[&Key<()>] = &[
     &PEER_DISCOVERY,
     &QUORUM_LOSS_POLICY,
+    &SNAPSHOT_RETENTION_TIME,
     &SNAPSHOT_COMPRESSION,
     &SNAPSHOT_ENCRYPTION,
     &SNAPSHOT_KEY_FILE,

@@ -57,7 +57,6 @@ fn nothing_said_is_one_node_on_loopback() {
     assert_eq!(network.client_listen(), [network.client()]);
     assert_eq!(network.security(), &Security::Loopback);
     assert_eq!(config.snapshots.interval, Duration::from_hours(1));
-    assert_eq!(config.snapshots.keep_at_most, None);
     assert_eq!(config.health.replace_after, Duration::from_mins(5));
     assert_eq!(config.etcd.quota_bytes, 8 << 30);
     assert_eq!(config.log, Log { format: None, level: LogLevel::Info });
@@ -316,7 +315,7 @@ fn the_old_program_s_names_are_all_there() {
     assert!(keys::all().any(|key| key.short == Some('n')) && keys::all().any(|key| key.short == Some('v')));
 }
 
-/// The boot configuration of the old machine image, as it stands, but for the S3 bucket.
+/// The boot configuration of the old machine image, as it stands, but for the S3 bucket and what expires in it.
 #[test]
 fn the_old_image_s_environment_still_works() {
     let variables = [
@@ -332,12 +331,11 @@ fn the_old_image_s_environment_still_works() {
         ("E2D_SNAPSHOT_COMPRESSION", "true"),
         ("E2D_SNAPSHOT_ENCRYPTION", "false"),
         ("E2D_SNAPSHOT_INTERVAL", "30m"),
-        ("E2D_SNAPSHOT_RETENTION_TIME", "72h"),
     ];
     let said = given(&[("ca-cert", "/ca.crt"), ("ca-key", "/ca.key"), ("host", "10.0.0.1")], &variables, "");
     let config = resolve(&said).unwrap();
     assert!(parse(&said).unwrap().warnings().is_empty());
-    assert_eq!(config.snapshots.keep_at_most, Some(Duration::from_hours(72)));
+    assert_eq!(config.snapshots.interval, Duration::from_mins(30));
     assert_eq!(config.site.store, StoreUrl::Folder("/mnt/backups/cluster".into()));
 }
 

@@ -9,14 +9,16 @@ use crate::config::value;
 use std::time::Duration;
 
 const UNENCRYPTED: &str = "leave it out; archives are not encrypted in this version, so protect the folder itself";
+const UNPRUNED: &str = "leave it out; all archives are kept, so watch the size of the folder";
 const NO_SEGMENTS: &str = "leave it out; shorten snapshot-interval to lose less";
 
 fn interval(text: &str) -> Result<Duration, Fault> {
     span::at_least(Duration::from_secs(1), text)
 }
 
-fn retention(text: &str) -> Result<Duration, Fault> {
-    span::at_least(Duration::ZERO, text)
+fn retention(text: &str) -> Result<(), Fault> {
+    let age = span::at_least(Duration::ZERO, text)?;
+    if age.is_zero() { Ok(()) } else { Err(Fault::unsupported("pruning comes with a later version")) }
 }
 
 fn on(text: &str) -> Result<(), Fault> {
@@ -50,7 +52,7 @@ table! {
         .read_by(interval);
 
     /// How long.
-    SNAPSHOT_RETENTION_TIME: Duration = Decl::new(
+    SNAPSHOT_RETENTION_TIME: () = Decl::new(
         Section::Snapshots,
         "snapshot-retention-time",
         "DURATION",
@@ -58,8 +60,8 @@ table! {
     )
         .default("0")
         .old_default("24h (upstream had none)")
-        .detail("0 means no such age: all are kept for a day, one an hour for a week, one a day for a month, one a week for a year.")
-        .allowed("a duration up to 365d, or 0", "72h")
+        .allowed("0", "0")
+        .effect(Effect::Later(UNPRUNED))
         .read_by(retention);
 
     /// Whether archives are compressed: always.

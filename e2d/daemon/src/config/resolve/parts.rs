@@ -147,9 +147,7 @@ impl Reader<'_> {
 
     pub(super) fn snapshots(&mut self) -> Read<Snapshots> {
         let interval = self.one(&keys::SNAPSHOT_INTERVAL);
-        let retention = self.one(&keys::SNAPSHOT_RETENTION_TIME);
-        let keep_at_most = Some(retention?.0).filter(|age| !age.is_zero());
-        Ok(Snapshots { interval: interval?.0, keep_at_most })
+        Ok(Snapshots { interval: interval?.0 })
     }
 
     /// `--verbose` is a flag that says debug, and so wins over variable and file.
