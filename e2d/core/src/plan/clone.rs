@@ -1,8 +1,8 @@
-//! One disk on two machines: the copy that is not at the member's own address gives its identity up,
-//! else both wait.
+//! One disk on two machines: the copy that is not at the member's own address gives its identity up. If the
+//! member was removed meanwhile, none of them has a place, and both do; else both wait.
 
-use super::Verdict;
 use super::disk::abandon;
+use super::{Verdict, restart};
 use crate::action::{Action, StopReason};
 use crate::interview;
 use crate::memory::{Phase, Place};
@@ -30,10 +30,22 @@ pub fn consider(world: &World) -> Verdict {
         None if world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty) => {
             format!("another machine, at {other}, runs a copy of this disk, which holds nothing")
         }
-        // Where the record cannot tell the two apart, neither gives up.
-        None => return Verdict::Wait(Reason::Cloned(other.to_string())),
+        None => {
+            return match world.state.place.filter(|_| is_unlisted(world)) {
+                Some(place) => restart::removed(world, &place),
+                // Where the record cannot tell the two apart, neither gives up.
+                None => Verdict::Wait(Reason::Cloned(other.to_string())),
+            };
+        }
     };
     abandon(world, because)
+}
+
+/// Whether this disk knows who the members are, and that it is none of them.
+fn is_unlisted(world: &World) -> bool {
+    let listed = world.recall.members.iter().chain(world.lineage().into_iter().flat_map(|lineage| &lineage.members));
+    let mut nodes = listed.map(|member| member.node).peekable();
+    nodes.peek().is_some() && nodes.all(|node| node != world.node())
 }
 
 /// Where this disk's member belongs, as far as it is written down: in etcd's list, in the record, or in the claim.

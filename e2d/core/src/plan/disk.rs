@@ -40,9 +40,8 @@ pub fn consider(world: &World) -> Verdict {
         Phase::Abandoned => {
             let mut former = identity.former.clone();
             // Elsewhere than at its member's place it may be a copy, and what it gives up is not its own: the word
-            // that this id is gone would kill the original.
-            let home = clone::home(world);
-            if home == Some(world.me.peer_url.as_str()) || (home.is_none() && world.state.place.is_none()) {
+            // that this id is gone would kill the original. A copy of a disk that held nothing knows of no place.
+            if clone::home(world) == Some(world.me.peer_url.as_str()) {
                 former.push(identity.node);
             }
             former.drain(..former.len().saturating_sub(FORMER_IDS));

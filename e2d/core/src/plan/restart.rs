@@ -180,15 +180,14 @@ pub(super) fn damaged(world: &World, what: &str) -> Verdict {
     }
 }
 
-/// etcd found out that its member was removed. Its data may be all that is left of the cluster, if the others were lost
+/// The member of this disk was removed, as etcd found out or as its last list shows. Its data may be all that is left of the cluster, if the others were lost
 /// while they agreed on that, so it is given up only when they serve.
-fn removed(world: &World, place: &Place) -> Verdict {
+pub(super) fn removed(world: &World, place: &Place) -> Verdict {
     match reseeded_by(world) {
         Err(verdict) => verdict,
-        Ok(Some(node)) => abandon(
-            world,
-            format!("etcd says that member {} was removed from its cluster, which node {node} serves", place.member),
-        ),
+        Ok(Some(node)) => {
+            abandon(world, format!("member {} was removed from its cluster, which node {node} serves", place.member))
+        }
         Ok(None) => Verdict::Wait(Reason::RemovedAndAlone(place.member)),
     }
 }

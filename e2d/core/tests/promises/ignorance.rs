@@ -10,7 +10,7 @@
 use crate::choices::{cases, scenes};
 use crate::losses::{self, Loss};
 use e2d_core::action::Action;
-use e2d_core::id::MemberId;
+use e2d_core::id::{MemberId, NodeId};
 use e2d_core::lineage::LineageState;
 use e2d_core::memory::{Phase, Recall};
 use e2d_core::observe::{DataDir, Member, Process, Version, World};
@@ -18,6 +18,7 @@ use e2d_core::plan;
 use e2d_core::safety;
 use e2d_core::word::EtcdWord;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// An act that destroys, or that changes who the cluster is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +28,18 @@ enum Danger {
     AddLearner,
     Quarantine,
     Abandon,
+    /// Tells that an identity is gone for good, which proves its member dead.
+    Disown(NodeId),
     Restore,
     Claim,
 }
 
-fn danger(action: &Action) -> Option<Danger> {
+fn danger(world: &World, action: &Action) -> Option<Danger> {
     match action {
+        Action::Identify(fresh) => {
+            let old = world.identity.as_ref().map(|identity| identity.node);
+            old.filter(|old| fresh.former.contains(old)).map(Danger::Disown)
+        }
         Action::Remove(evidence) => Some(Danger::Remove(evidence.subject().member)),
         Action::Promote { member } => Some(Danger::Promote(*member)),
         Action::AddLearner { .. } => Some(Danger::AddLearner),
@@ -50,6 +57,8 @@ struct Intent {
     dangers: Vec<Danger>,
     /// The decisions that spoke.
     spoke: Vec<&'static str>,
+    /// Whether a lineage copy is written down that is new to this disk.
+    learns: bool,
 }
 
 impl Intent {
@@ -63,11 +72,17 @@ fn intended(world: &World) -> Intent {
     let mut intent = Intent::default();
     for _ in 0..6 {
         let plan = plan::plan(&world);
-        intent.dangers.extend([&plan.node, &plan.cluster].into_iter().flatten().filter_map(danger));
+        // Once an identity is given up, that its data is set aside is nothing more; that it is told may be.
+        let given_up = intent.dangers.contains(&Danger::Abandon);
+        let dangers = [&plan.node, &plan.cluster].into_iter().flatten().filter_map(|action| danger(&world, action));
+        intent.dangers.extend(dangers.filter(|danger| !given_up || *danger != Danger::Quarantine));
         intent.spoke.extend(plan.report.lines.iter().map(|line| line.decision));
         match (plan.node, plan.cluster) {
-            (Some(Action::Recall(recall)), _) => world.recalled(*recall),
-            (Some(Action::Remember(state)), _) if state.phase != Phase::Abandoned => world.remembered(*state),
+            (Some(Action::Recall(recall)), _) => {
+                intent.learns |= recall.lineage != world.recall.lineage;
+                world.recalled(*recall);
+            }
+            (Some(Action::Remember(state)), _) => world.remembered(*state),
             (None, Some(Action::WriteLineage { lineage, .. })) => {
                 let at = world.now;
                 if let Some(seen) = &mut world.store {
@@ -107,9 +122,26 @@ fn excuse(world: &World, full: &Intent, loss: Loss, danger: Danger) -> Option<&'
             "who is not seen cannot warn: the store was reached and shows the version that the claim replaces",
         );
     }
+    let never_a_member = world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty);
+    // A disk at its member's own place tells that it gave itself up, for whatever reason that was good enough.
+    let (told, danger) = match danger {
+        Danger::Disown(_) => (true, Danger::Abandon),
+        other => (false, other),
+    };
+    if danger == Danger::Abandon && never_a_member && !told {
+        return Some("nothing was ever held under this identity, and that it is given up is told to nobody");
+    }
     let leaves = matches!(danger, Danger::Abandon | Danger::Quarantine);
     if leaves && full.speaks("shared") {
         return Some("a warning of stores mixed up; what this disk itself holds stands without it");
+    }
+    if danger == Danger::Abandon && of_gossip && witnessed(world) {
+        return Some(
+            "the proof was complete: a node whose etcd has a quorum without this disk was asked, and answered",
+        );
+    }
+    if danger == Danger::Quarantine && never_served && full.speaks("claim") {
+        return Some("a view of the store in doubt; that the claim behind this data was replaced is on this disk");
     }
     if leaves && of_store && full.speaks("fence") {
         return Some("a refusal over a lineage mixed up; what this disk itself holds stands without it");
@@ -147,11 +179,17 @@ fn news(world: &World, loss: Loss) -> bool {
         loss,
         Loss::Copy(_) | Loss::Peer(_) | Loss::Store | Loss::StoreAge | Loss::StoreOutdated | Loss::TroubleAge
     );
-    let recalls = |action: &Action| match action {
-        Action::Recall(recall) => recall.lineage != world.recall.lineage,
-        _ => false,
-    };
-    carries && plan::plan(world).node.as_ref().is_some_and(recalls)
+    // After a failed try to write it down it is still the news.
+    carries && intended(&World { failures: BTreeMap::new(), ..world.clone() }).learns
+}
+
+fn witnessed(world: &World) -> bool {
+    let asked = world.interview.iter();
+    asked
+        .flat_map(|asked| {
+            asked.answers.values().map(move |told| (told.removed || told.serves) && told.start == asked.start)
+        })
+        .any(|told| told)
 }
 
 fn says_stopped(world: &World, loss: Loss) -> bool {
@@ -179,13 +217,15 @@ fn gossip_is_silent(world: &World, member: &Member) -> bool {
 }
 
 fn etcd_is_silent(world: &World, member: &Member) -> bool {
-    let Process::Running { since, .. } = world.etcd.process else { return false };
-    let last = world.etcd.heard.get(&member.id).copied().unwrap_or(since);
-    world.now.since(last.max(since)) >= world.policy.replace_after
+    let (Process::Running { since, .. }, Some(listened)) = (&world.etcd.process, world.etcd.listening_since) else {
+        return false;
+    };
+    let last = world.etcd.heard.get(&member.id).copied().unwrap_or(*since);
+    world.now.since(last.max(*since).max(listened)) >= world.policy.replace_after
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(cases(60_000))]
 
     #[test]
     fn ignorance_never_acts(scene in scenes()) {

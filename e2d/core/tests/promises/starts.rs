@@ -430,3 +430,45 @@ fn data_of_a_newer_etcd_starts_nothing() {
         Some(Action::Refuse { .. } | Action::Quarantine(_) | Action::Stop { .. })
     ));
 }
+
+/// S4, S11: a machine image was copied with a disk that held nothing yet. The copy takes an id of its own and does not
+/// tell that the first one is gone: its original may be a member by now, of a lineage that the copy knows nothing of.
+#[test]
+fn a_copy_of_an_empty_disk_does_not_speak_for_its_original() {
+    let mut copy = worlds::quiet(3, true);
+    copy.clone_at = Some(worlds::addr(77));
+    let Some(Action::Remember(state)) = plan::plan(&copy).node else { panic!("{}", plan::plan(&copy).report) };
+    assert_eq!(state.phase, Phase::Abandoned);
+    copy.remembered(*state);
+    let Some(Action::Identify(fresh)) = plan::plan(&copy).node else { panic!("{}", plan::plan(&copy).report) };
+    assert_ne!(fresh.node, node(1));
+    assert_eq!(fresh.former, [], "it would be a proof that the original is dead");
+}
+
+/// S13: a member that met its clone was frozen, and was removed meanwhile. Neither the clone nor the member has a place
+/// any more, so it gives its identity up as soon as somebody who serves was asked, and does not wait for ever.
+#[test]
+fn a_removed_member_that_once_met_its_clone_gives_its_identity_up() {
+    let members = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&members, Phase::Member);
+    world.clone_at = Some(worlds::addr(77));
+    world.raised = Some(world.state.start);
+    world.recall.members.clear();
+    let known = world.recall.lineage.as_mut().unwrap();
+    known.members.retain(|member| member.node != Some(node(1)));
+    known.claim.founders.retain(|founder| founder.node != node(1));
+    world.interview = None;
+    let asks = plan::plan(&world);
+    assert!(matches!(asks.node, Some(Action::Interview { .. })), "{}", asks.report);
+    world.interviewing(world.state.start);
+    let alone = plan::plan(&world);
+    assert_eq!(alone.node, None, "its data may be all that is left: {}", alone.report);
+    let serves = Testimony { start: world.state.start, known: None, removed: false, serves: true, heard: None };
+    world.hear_testimony(node(2), serves);
+    let gives_up = plan::plan(&world);
+    assert!(
+        matches!(&gives_up.node, Some(Action::Remember(state)) if state.phase == Phase::Abandoned),
+        "{}",
+        gives_up.report
+    );
+}

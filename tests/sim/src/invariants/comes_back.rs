@@ -70,7 +70,9 @@ pub fn judge(sim: &Sim) -> End {
         return person("the stores are not one: refused");
     }
     let stored = sim.stores.first().and_then(|store| store.lineage());
-    let told = sim.hosts.iter().filter_map(|host| host.volume.recall.lineage.as_ref()).max_by_key(|copy| copy.seq);
+    let told = sim.hosts.iter().filter_map(|host| host.volume.recall.lineage.as_ref());
+    // Without a store a spare may still remember a cluster whose disks are all gone, and after which another was born.
+    let told = told.max_by_key(|copy| (is_held(sim, copy.cluster_id()), copy.seq));
     let why = match stored.or(told) {
         Some(lineage) => lineage_needs_person(sim, lineage),
         None => birth_needs_person(sim),
@@ -78,13 +80,18 @@ pub fn judge(sim: &Sim) -> End {
     why.map_or_else(|| End::Broken(format!("S13: not healed: {}", reports(sim))), End::Person)
 }
 
+/// Whether a machine that is not gone for good has data of a cluster.
+fn is_held(sim: &Sim, cluster: ClusterId) -> bool {
+    let holds = |host: &crate::host::Host| host.volume.data.as_ref().is_some_and(|disk| disk.cluster == cluster);
+    sim.hosts.iter().any(|host| !host.gone && holds(host))
+}
+
 fn lineage_needs_person(sim: &Sim, lineage: &Lineage) -> Option<String> {
     let cluster = match lineage.state {
         LineageState::Forming => lineage.history.last().map_or(lineage.cluster_id(), |past| past.cluster_id),
         _ => lineage.cluster_id(),
     };
-    let holds = |host: &crate::host::Host| host.volume.data.as_ref().is_some_and(|disk| disk.cluster == cluster);
-    if sim.hosts.iter().any(|host| !host.gone && holds(host)) {
+    if is_held(sim, cluster) {
         return too_few(sim, cluster);
     }
     let dead = |url: &str| sim.hosts.iter().any(|host| host.gone && host.peer_url == url);
