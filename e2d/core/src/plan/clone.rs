@@ -31,7 +31,7 @@ pub fn consider(world: &World) -> Verdict {
             format!("another machine, at {other}, runs a copy of this disk, which holds nothing")
         }
         None => {
-            return match world.state.place.filter(|_| is_unlisted(world)) {
+            return match world.state.place.filter(|place| is_unlisted(world, place)) {
                 Some(place) => restart::removed(world, &place),
                 // Where the record cannot tell the two apart, neither gives up.
                 None => Verdict::Wait(Reason::Cloned(other.to_string())),
@@ -41,11 +41,11 @@ pub fn consider(world: &World) -> Verdict {
     abandon(world, because)
 }
 
-/// Whether this disk knows who the members are, and that it is none of them.
-fn is_unlisted(world: &World) -> bool {
-    let listed = world.recall.members.iter().chain(world.lineage().into_iter().flat_map(|lineage| &lineage.members));
-    let mut nodes = listed.map(|member| member.node).peekable();
-    nodes.peek().is_some() && nodes.all(|node| node != world.node())
+/// Whether this disk knows who the members are, and that its own is none of them, neither by its id nor by its node.
+fn is_unlisted(world: &World, place: &Place) -> bool {
+    let recorded = world.lineage().into_iter().flat_map(|lineage| &lineage.members);
+    let mut listed = world.recall.members.iter().chain(recorded).peekable();
+    listed.peek().is_some() && listed.all(|member| member.member != place.member && member.node != world.node())
 }
 
 /// Where this disk's member belongs, as far as it is written down: in etcd's list, in the record, or in the claim.
