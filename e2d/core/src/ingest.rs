@@ -52,7 +52,7 @@ impl World {
     /// A node told its copy of the lineage object.
     pub fn hear_copy(&mut self, node: NodeId, copy: Lineage) {
         let known = self.copies.get(&node);
-        if known.is_none_or(|known| known.lineage != copy.lineage || copy.seq > known.seq) {
+        if known.is_none_or(|known| known.lineage != copy.lineage || copy.is_newer_than(known)) {
             self.copies.insert(node, copy);
         }
     }

@@ -261,10 +261,17 @@ impl Lineage {
         Self { epoch: self.epoch.next(), state: LineageState::Forming, claim, history, ..self.next(nonce) }
     }
 
-    /// Whether this copy is newer than `other`: of the same lineage, with a higher `seq`.
+    /// Where this copy stands among those of its lineage. The epoch never falls while `seq` rises, so that `seq` alone
+    /// would do, if no object ever came back damaged or from an old copy of the store: then a later epoch still counts.
+    #[must_use]
+    pub fn version(&self) -> (Epoch, u64) {
+        (self.epoch, self.seq)
+    }
+
+    /// Whether this copy is newer than `other`: of the same lineage, in a later version.
     #[must_use]
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        self.lineage == other.lineage && self.seq > other.seq
+        self.lineage == other.lineage && self.version() > other.version()
     }
 
     /// Writes the object as JSON, with the owner's mark and, for people, token and cluster id.
@@ -414,6 +421,9 @@ mod tests {
         }
         assert_eq!((second.seq, second.epoch, second.history.len()), (2, Epoch(2), 1));
         assert!(second.is_newer_than(&first) && !first.is_newer_than(&second));
+        let damaged = Lineage { seq: u64::MAX, ..first.clone() };
+        let later = Lineage { epoch: first.epoch.next(), ..second.clone() };
+        assert!(later.is_newer_than(&damaged), "no seq hides a later epoch");
     }
 
     #[test]

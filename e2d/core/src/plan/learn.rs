@@ -2,6 +2,7 @@
 
 use super::Verdict;
 use crate::action::Action;
+use crate::id::LineageId;
 use crate::lineage::Lineage;
 use crate::memory::{Phase, Recall};
 use crate::observe::World;
@@ -17,16 +18,20 @@ pub fn consider(world: &World) -> Verdict {
 /// A copy that supersedes the one on this disk, if any was seen.
 fn newest(world: &World) -> Option<&Lineage> {
     let stored = world.stored().map(|(lineage, _)| lineage);
-    let told = world.copies.values();
-    match world.lineage() {
-        Some(known) => {
-            // An empty disk that remembers another cluster belongs to the one whose store it has.
-            let other = stored.filter(|stored| stored.lineage != known.lineage && is_unbound(world));
-            let newer = told.chain(stored).filter(|copy| copy.is_newer_than(known));
-            other.or_else(|| newer.max_by_key(|copy| copy.seq))
+    let seen = world.copies.values().chain(stored);
+    if let Some(known) = world.lineage() {
+        // An empty disk that remembers another cluster belongs to the one whose store it has.
+        if let Some(stored) = stored.filter(|stored| stored.lineage != known.lineage && is_unbound(world)) {
+            return Some(stored);
         }
-        None => stored.or_else(|| told.max_by_key(|copy| (copy.seq, copy.nonce))),
+        // A disk that is bound to one lineage and remembers another knows nothing yet of its own.
+        let bound = world.state.place.map(|place| place.lineage).filter(|bound| *bound != LineageId(0));
+        return match bound.filter(|bound| *bound != known.lineage) {
+            Some(bound) => seen.filter(|copy| copy.lineage == bound).max_by_key(|copy| copy.version()),
+            None => seen.filter(|copy| copy.is_newer_than(known)).max_by_key(|copy| copy.version()),
+        };
     }
+    stored.or_else(|| world.copies.values().max_by_key(|copy| (copy.version(), copy.nonce)))
 }
 
 fn is_unbound(world: &World) -> bool {

@@ -191,6 +191,7 @@ fn any_writer(world: &mut World) {
     {
         lineage.claim.nonce = place.claim;
         lineage.epoch = place.epoch;
+        world.copies.retain(|_, copy| copy.epoch <= place.epoch);
     }
     world.etcd.read_at = world.etcd.status.as_ref().map(|seen| seen.at);
 }
