@@ -102,15 +102,15 @@ pub(crate) fn ensure(workspace: &Workspace, parts: &[Part]) -> Result<Vec<Instal
 fn install(workspace: &Workspace, part: Part) -> Result<Installed> {
     match part {
         Part::Protoc => {
-            debian::install("protoc", "protobuf-compiler")?;
+            debian::install("protoc", has_own_types, &["protobuf-compiler", "libprotobuf-dev"])?;
             on_path("protoc", &["--version"], "called by the build of the etcd client")
         }
         Part::Iproute2 => {
-            debian::install("ip", "iproute2")?;
+            debian::install("ip", || true, &["iproute2"])?;
             on_path("ip", &["-V"], "called by tests that need machines of their own")
         }
         Part::Nftables => {
-            debian::install("nft", "nftables")?;
+            debian::install("nft", || true, &["nftables"])?;
             on_path("nft", &["--version"], "called by tests inside their machines, to cut links")
         }
         Part::Etcd34 => etcd::install_packaged(workspace, EtcdVersion::V3_4),
@@ -120,6 +120,19 @@ fn install(workspace: &Workspace, part: Part) -> Result<Installed> {
         Part::CargoNextest => tools::install(workspace, &tools::NEXTEST),
         Part::CargoDeny => tools::install(workspace, &tools::DENY),
     }
+}
+
+/// Whether protoc finds the definitions of Protobuf's own types, which Debian packs apart from it.
+fn has_own_types() -> bool {
+    let compiles = || -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("probe.proto");
+        fs_err::write(&file, "syntax = \"proto3\";\nimport \"google/protobuf/descriptor.proto\";\n")?;
+        let mut protoc = Command::new("protoc");
+        protoc.arg("--proto_path").arg(folder.path()).arg("--descriptor_set_out").arg(folder.path().join("probe"));
+        program::read(protoc.arg(&file)).map(drop)
+    };
+    compiles().is_ok()
 }
 
 /// A row for a program of the system.

@@ -10,19 +10,19 @@ use anyhow::{Context, Result, bail};
 use camino::Utf8Path;
 use std::process::Command;
 
-/// Installs `package` unless `program` is there.
+/// Installs `packages` unless `program` is there and `works`.
 ///
 /// # Errors
 ///
 /// There is no apt, or no right to use it, or it failed: names the command for a person.
-pub(super) fn install(program: &str, package: &str) -> Result<()> {
-    if find(program).is_some() {
+pub(super) fn install(program: &str, works: impl Fn() -> bool, packages: &[&str]) -> Result<()> {
+    if find(program).is_some() && works() {
         return Ok(());
     }
-    let arguments = ["install", "--yes", "--no-install-recommends", package];
-    let by_hand = || format!("{program} is missing; install it: sudo apt-get {}", arguments.join(" "));
+    let arguments = [&["install", "--yes", "--no-install-recommends"], packages].concat();
+    let by_hand = || format!("{program} is missing or incomplete; install it: sudo apt-get {}", arguments.join(" "));
     let mut apt = as_root().with_context(by_hand)?;
-    apt.args(arguments);
+    apt.args(&arguments);
     if run(&mut apt).is_ok() {
         return Ok(());
     }
