@@ -6,7 +6,7 @@ use crate::id::{BootId, NodeId};
 use crate::interview::{Interview, Testimony};
 use crate::lineage::{Lineage, LineageState};
 use crate::memory::{Identity, Phase, Recall, State};
-use crate::observe::{DataDir, Failure, Peer, Process, Seen, StoreView, Trouble, World};
+use crate::observe::{DataDir, Failure, Member, Peer, Process, Seen, StoreView, Trouble, World};
 use crate::time::Moment;
 use crate::word::Word;
 use std::net::SocketAddr;
@@ -81,6 +81,14 @@ impl World {
         }
     }
 
+    /// Our etcd read its list of members, linearizably; it was asked at `at`.
+    pub fn see_members(&mut self, value: Vec<Member>, at: Moment) {
+        self.etcd.read_at = self.etcd.read_at.max(Some(at));
+        if self.etcd.members_changed.is_none_or(|changed| changed < at) {
+            self.etcd.members = Some(Seen { value, at });
+        }
+    }
+
     /// A witness answered.
     pub fn hear_testimony(&mut self, witness: NodeId, testimony: Testimony) {
         if let Some(interview) = &mut self.interview
@@ -114,6 +122,10 @@ impl World {
         let forming = self.lineage().filter(|lineage| lineage.state == LineageState::Forming);
         let forming = forming.map(|lineage| lineage.claim.nonce);
         let claim = |state: &State| state.place.map(|place| place.claim);
+        if claim(&state) != claim(&self.state) {
+            // What could not be restored for one claim says nothing about the next.
+            self.failures.remove(&Kind::Restore);
+        }
         if state.phase == Phase::Founding && claim(&state) != claim(&self.state) && claim(&state) == forming {
             self.promised = forming;
         }
@@ -169,7 +181,9 @@ impl World {
     /// What was known before an act that may have changed it, even by failing, is not known any more.
     fn outdate(&mut self, kind: Kind) {
         match kind {
-            Kind::AddLearner | Kind::Promote | Kind::Remove => self.etcd.members = None,
+            Kind::AddLearner | Kind::Promote | Kind::Remove => {
+                (self.etcd.members, self.etcd.members_changed) = (None, Some(self.now));
+            }
             Kind::WriteLineage => self.store_is_outdated = true,
             Kind::MarkRestored => (self.etcd.marked, self.etcd.hash) = (None, None),
             _ => {}

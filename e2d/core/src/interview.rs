@@ -77,11 +77,18 @@ pub fn testify(world: &World, question: &Question) -> (Testimony, Recall) {
             seq: lineage.seq,
             state: lineage.state,
         }),
-        removed: serves && world.members().is_some() && !listed(question.place.member),
+        removed: serves && is_current(world, question.node) && !listed(question.place.member),
         serves: serves && commits_without(world, question.place.member),
         heard,
     };
     (testimony, recall)
+}
+
+/// Whether our list of members is younger than the asker's trouble: it may have been added since an older one.
+fn is_current(world: &World, asker: NodeId) -> bool {
+    let since = world.peers.get(&asker).map(|peer| peer.steady_since);
+    let listed_at = world.members().and(world.etcd.members.as_ref()).map(|seen| seen.at);
+    since.zip(listed_at).is_some_and(|(since, listed_at)| listed_at > since)
 }
 
 /// Whether enough voters are present without this member: it may be the asker whom the last quorum rested on.

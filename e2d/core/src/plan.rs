@@ -1,9 +1,10 @@
 //! From what a node knows to what it does next, and why.
 //!
-//! [`plan`] asks its decisions in a fixed order, on two tracks that do not wait for each other: what
-//! this *node* does with its own disk and etcd (the rows of the protocol, first match), and what it
-//! does for the *cluster* while its etcd leads. Each decision is one file with one function,
-//! `consider(&World) -> Verdict`. The first that speaks on a track is the track's verdict.
+//! [`plan`] asks its decisions in a fixed order, on three tracks that do not wait for each other: what
+//! this *node* does with its own disk and etcd (the rows of the protocol, first match), what it does
+//! about the *members* while its etcd leads, and what it does for the *backup*. Each decision is one
+//! file with one function, `consider(&World) -> Verdict`. The first that speaks on a track is the
+//! track's verdict.
 //!
 //! Nothing is remembered between two calls: whoever asks twice with the same world gets the same plan.
 
@@ -51,9 +52,10 @@ type Decision = (&'static str, fn(&World) -> Verdict);
 
 /// What to do with this node's own disk and etcd, in order.
 const NODE: &[Decision] = &[
+    // A disk that takes nothing more must not keep etcd from being stopped in order.
+    ("stop", stop::consider),
     ("disk", disk::consider),
     ("learn", learn::consider),
-    ("stop", stop::consider),
     ("clone", clone::consider),
     ("fence", fence::consider),
     ("adopt", adopt::consider),
@@ -71,22 +73,46 @@ const NODE: &[Decision] = &[
 const MEMBERS: &[Decision] =
     &[("record", record::consider), ("evict", evict::consider), ("learner", learner::consider)];
 
-/// Backups, which wait for no member: least of all while one is missing.
+/// Backups, which wait for no member, least of all while one is missing; and no member for them, however long one takes.
 const BACKUP: &[Decision] = &[("archive", archive::consider)];
+
+/// What acts wait for one another: each track has at most one under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// This node's own disk and etcd.
+    Node,
+    /// The cluster's list of members.
+    Members,
+    /// The backup.
+    Backup,
+}
+
+/// All of them, in the order of their numbers.
+pub const TRACKS: [Track; 3] = [Track::Node, Track::Members, Track::Backup];
 
 /// What to do next, and what to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The next act on this node's own disk and etcd.
     pub node: Option<Action>,
-    /// The next act for the cluster.
-    pub cluster: Option<Action>,
+    /// The next act on the cluster's list of members.
+    pub members: Option<Action>,
+    /// The next act on the backup.
+    pub backup: Option<Action>,
     /// What to tell the others about this node.
     pub word: Word,
     /// How soon the store should be looked at again.
     pub look_every: Duration,
     /// What was chosen, what is waited for, and why.
     pub report: Report,
+}
+
+impl Plan {
+    /// The acts and their tracks.
+    pub fn acts(&self) -> impl Iterator<Item = (Track, &Action)> {
+        let acts = [&self.node, &self.members, &self.backup];
+        TRACKS.into_iter().zip(acts).filter_map(|(track, act)| Some((track, act.as_ref()?)))
+    }
 }
 
 /// Plans one step.
@@ -97,9 +123,9 @@ pub fn plan(world: &World) -> Plan {
     // Who has something to settle about itself first, or is not a member by its own disk, changes nothing for others.
     let settled = lines.is_empty() && world.state.phase == Phase::Member;
     let acts = settled && world.runs() == Some(Gate::Open);
-    let members = if acts { track(world, MEMBERS, &mut lines) } else { None };
-    let cluster = members.or_else(|| if acts { track(world, BACKUP, &mut lines) } else { None });
-    Plan { node, cluster, word: say::word(world), look_every: say::look_every(world), report: Report { lines } }
+    let mut for_all = |decisions| if acts { track(world, decisions, &mut lines) } else { None };
+    let (members, backup) = (for_all(MEMBERS), for_all(BACKUP));
+    Plan { node, members, backup, word: say::word(world), look_every: say::look_every(world), report: Report { lines } }
 }
 
 fn track(world: &World, decisions: &[Decision], lines: &mut Vec<Line>) -> Option<Action> {

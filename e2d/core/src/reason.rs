@@ -10,8 +10,8 @@ use std::time::Duration;
 pub enum Reason {
     /// The data directory was not looked at yet.
     DataNotSeen,
-    /// The disk that should hold the data is not there.
-    NotMounted(String),
+    /// The data directory cannot be looked at.
+    DataUnseen(String),
     /// etcd's data cannot be read, and nobody could re-seed this node.
     DataUnreadable(String),
     /// There is data in the directory of a node that has none.
@@ -47,6 +47,13 @@ pub enum Reason {
         node: NodeId,
         /// The lineage it sees.
         theirs: LineageId,
+    },
+    /// Somebody else does not find the lineage that our store shows in its own.
+    StoreNotSharedBy {
+        /// The node that does not find it.
+        node: NodeId,
+        /// The lineage.
+        ours: LineageId,
     },
     /// A claim of others is under way.
     ClaimUnderWay {
@@ -200,7 +207,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DataNotSeen => f.write_str("the data directory was not looked at yet"),
-            Self::NotMounted(what) => write!(f, "the data disk is not there: {what}"),
+            Self::DataUnseen(what) => {
+                write!(f, "the data directory cannot be looked at, and may hold anything: {what}")
+            }
             Self::DataUnreadable(what) => {
                 write!(f, "etcd's data cannot be read, and no quorum could re-seed this node, so it is kept: {what}")
             }
@@ -231,6 +240,9 @@ impl fmt::Display for Reason {
             }
             Self::StoreNotShared { node, theirs } => {
                 write!(f, "node {node} sees lineage {theirs} in its store, and this node does not see it in its own")
+            }
+            Self::StoreNotSharedBy { node, ours } => {
+                write!(f, "node {node} does not find lineage {ours} in its store, and this node sees it in its own")
             }
             Self::ClaimUnderWay { epoch, patience } => write!(
                 f,

@@ -74,6 +74,11 @@ fn etcd_heard(world: &World, member: MemberId) -> Moment {
     world.etcd.heard.get(&member).copied().unwrap_or(running_since).max(running_since).max(added).max(listening)
 }
 
+/// For how long our etcd has been without a member, counted from when it led, was listened to, and the member was added.
+pub(crate) fn etcd_silence(world: &World, member: MemberId) -> Duration {
+    world.now.since(etcd_heard(world, member))
+}
+
 /// Whether our etcd hears a member now, and its node does not say that it stopped it; itself always.
 #[must_use]
 pub fn is_present(world: &World, member: &Member) -> bool {
@@ -217,7 +222,7 @@ fn prove_silent(world: &World, members: &[Member], member: &Member) -> Result<St
             voters.len()
         ));
     }
-    let etcd = world.now.since(etcd_heard(world, member.id));
+    let etcd = etcd_silence(world, member.id);
     if etcd < bound {
         return missing(format!("etcd has been without it for {} of {} s", etcd.as_secs(), bound.as_secs()));
     }

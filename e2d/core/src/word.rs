@@ -27,6 +27,8 @@ pub enum StoreWord {
     Lineage(LineageId),
     /// Reached; no lineage, but archives.
     ArchivesOnly,
+    /// Reached, again and again, and this lineage, which another node sees in its store, is not there.
+    Differs(LineageId),
 }
 
 /// What a node's own etcd does.

@@ -16,6 +16,7 @@ use data::Effect;
 use e2d_core::action::{Action, Kind};
 use e2d_core::id::{ArchiveId, BootId, MemberId};
 use e2d_core::observe::{ExitCause, Process, Seen};
+use e2d_core::plan::Track;
 use e2d_core::time::Moment;
 use members::Proposal;
 use rand::{Rng, RngExt};
@@ -32,7 +33,7 @@ pub struct Act {
     /// Of which process.
     pub boot: BootId,
     /// On which of its tracks.
-    pub track: usize,
+    pub track: Track,
     /// What.
     pub action: Action,
     /// When it was planned.
@@ -85,7 +86,7 @@ impl Step {
 }
 
 /// An act begins.
-pub fn begin(sim: &mut Sim, h: usize, track: usize, action: Action) {
+pub fn begin(sim: &mut Sim, h: usize, track: Track, action: Action) {
     sim.note(|| format!("host{h} {action}"));
     sim.ledger.acts += 1;
     sim.mix(&[h as u8, action.kind() as u8]);
@@ -243,7 +244,7 @@ fn done(sim: &mut Sim, act: Act, outcome: Outcome) {
     let data = sim.hosts[h].volume.inspect();
     let gate = sim.hosts[h].etcd.as_ref().map(|etcd| etcd.gate);
     let Some(process) = &mut sim.hosts[h].process else { return };
-    process.busy[track] = false;
+    process.busy[track as usize] = false;
     let world = &mut process.world;
     let now = world.now;
     match (action, &outcome) {
@@ -252,7 +253,7 @@ fn done(sim: &mut Sim, act: Act, outcome: Outcome) {
             world.see_data(data);
             // Another node, so another process to whom nobody has spoken yet.
             (world.me.boot, process.boot) = (fresh, fresh);
-            process.busy = [false; 2];
+            process.busy = Default::default();
             sim.join_gossip(h);
             sim.wind_up(h);
             return;

@@ -8,6 +8,7 @@ use crate::store::Access;
 use e2d_core::id::{BootId, MemberId, NodeId};
 use e2d_core::memory::{Identity, Recall, State};
 use e2d_core::observe::{DataDir, DiskData, ExitCause, Gate, World};
+use e2d_core::plan::TRACKS;
 use e2d_core::time::Moment;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -76,8 +77,8 @@ pub struct Process {
     pub world: World,
     /// Its gossip, once the disk has an identity.
     pub gossip: Option<Gossip>,
-    /// Whether an act of the node's track, and of the cluster's, is under way.
-    pub busy: [bool; 2],
+    /// Whether an act of each track is under way.
+    pub busy: [bool; TRACKS.len()],
     /// Whether a plan is due already.
     pub planned: bool,
     /// Counts the looks at the store, so that an older one that is due does nothing.

@@ -224,12 +224,29 @@ fn an_act_outdates_what_it_may_have_changed() {
         world.etcd.members = Some(Seen { value: vec![], at: world.now });
         world.failed(kind, "the reply was lost".to_owned());
         assert!(world.etcd.members.is_none(), "{kind:?}");
+        // A look was under way meanwhile: what it brings is from before.
+        world.see_members(vec![], world.now);
+        assert!(world.etcd.members.is_none() && world.etcd.read_at == Some(world.now), "{kind:?}");
+        world.see_members(vec![], world.now + Duration::from_millis(1));
+        assert!(world.etcd.members.is_some(), "{kind:?}");
         assert_eq!(world.failures[&kind].count, 1);
         world.failed(kind, "again".to_owned());
         assert_eq!((world.failures[&kind].count, world.failures[&kind].message.as_str()), (2, "again"));
         world.succeeded(kind);
         assert!(world.failures.is_empty());
     }
+}
+
+/// What failed for one claim is not held against the next.
+#[test]
+fn a_failed_restore_is_forgotten_with_its_claim() {
+    let mut world = world();
+    world.remembered(founding(7, 0));
+    world.failed(Kind::Restore, "the archive is not there".to_owned());
+    world.remembered(State { ran: true, ..founding(7, 0) });
+    assert_eq!(world.failures.len(), 1, "the same claim");
+    world.remembered(founding(8, 0));
+    assert!(world.failures.is_empty());
 }
 
 /// Answers to an earlier question count for nothing.

@@ -13,8 +13,8 @@ pub enum DataDir {
     Unreadable(String),
     /// The data of a member on which a newer etcd has run than the one that would be started; the text names both.
     NewerData(String),
-    /// The disk that should hold it is not there; the text says how that was seen.
-    NotMounted(String),
+    /// It could not be looked at, so it may hold anything; the text says why.
+    Unseen(String),
     /// It belongs to another user; the text names path and owners.
     ForeignOwner(String),
 }

@@ -116,6 +116,8 @@ pub struct Etcd {
     pub read_at: Option<Moment>,
     /// Its last linearizable list of members.
     pub members: Option<Seen<Vec<Member>>>,
+    /// When an act of this node last changed them, or may have: a list that was asked for before is not taken in.
+    pub members_changed: Option<Moment>,
     /// Since when it leads and its counters are read: a follower hears nobody but its leader, so its silence about
     /// others means nothing. `None` while it does not lead.
     pub listening_since: Option<Moment>,

@@ -24,7 +24,8 @@ pub(super) enum Gathering {
 /// Considers a birth.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
-    if !world.policy.has_store || world.state.phase != Phase::Empty || world.data != Some(DataDir::Empty) {
+    let empty = world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty) && world.runs().is_none();
+    if !world.policy.has_store || !empty {
         return Verdict::Idle;
     }
     if let Some(lineage) = world.lineage() {
@@ -117,15 +118,13 @@ pub(super) fn gather(world: &World) -> Gathering {
     Gathering::Complete(chosen)
 }
 
-/// At most N of the visible nodes that `wanted` lets through, and of ourselves: by turns from each
+/// At most N of the visible nodes, and of ourselves, that `wanted` lets through: by turns from each
 /// zone, and in a zone by node id, so that everybody who sees the same chooses the same.
 pub(super) fn choose(world: &World, wanted: impl Fn(&Word) -> bool) -> Vec<Founder> {
     let mut zones: BTreeMap<Option<String>, Vec<Founder>> = BTreeMap::new();
-    if let Some(node) = world.node() {
-        let own = Founder { node, name: world.name(), peer_url: world.me.peer_url.clone() };
-        zones.entry(world.me.zone.clone()).or_default().push(own);
-    }
-    for (node, word) in world.words().filter(|(_, word)| wanted(word)) {
+    let own = super::say::word(world);
+    let me = world.node().map(|node| (node, &own));
+    for (node, word) in world.words().chain(me).filter(|(_, word)| wanted(word)) {
         let founder = Founder { node, name: word.name.clone(), peer_url: word.peer_url.clone() };
         zones.entry(word.zone.clone()).or_default().push(founder);
     }

@@ -41,9 +41,11 @@ pub fn consider(world: &World) -> Verdict {
     if !unheard.is_empty() {
         return Verdict::Wait(Reason::WordsMissing(unheard));
     }
-    let founders = choose(world, Word::is_free);
     let birth = lineage.claim.kind == ClaimKind::Birth;
     let needed = if birth { world.policy.size } else { majority(world.policy.size) };
+    // Who cannot found this one is left out of the next, and joins later, if there are enough others.
+    let able = choose(world, |word| word.is_free() && word.failed != Some(lineage.claim.nonce));
+    let founders = if able.len() >= needed { able } else { choose(world, Word::is_free) };
     if founders.len() < needed {
         return Verdict::Wait(Reason::NodesMissing { present: founders.len(), needed });
     }

@@ -17,7 +17,7 @@ use crate::safety;
 pub fn consider(world: &World) -> Verdict {
     let Some(data) = &world.data else { return Verdict::Wait(Reason::DataNotSeen) };
     match data {
-        DataDir::NotMounted(what) => return Verdict::Wait(Reason::NotMounted(what.clone())),
+        DataDir::Unseen(what) => return Verdict::Wait(Reason::DataUnseen(what.clone())),
         DataDir::ForeignOwner(what) => {
             return Verdict::Act(Action::Refuse { why: Refusal::ForeignOwner(what.clone()) });
         }

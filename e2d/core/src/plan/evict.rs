@@ -24,6 +24,8 @@ pub fn consider(world: &World) -> Verdict {
         }
         match safety::prove_dead(world, members, member) {
             Ok(evidence) => return Verdict::Act(Action::Remove(evidence)),
+            // One that stalls may live: `learner` has a word on that.
+            Err(_) if member.learner => {}
             Err(reason) => waiting = Verdict::Wait(reason),
         }
     }

@@ -4,7 +4,7 @@
 //! word. It refuses a seat in an older epoch than the newest it knows, and one in another cluster
 //! than the lineage's.
 
-use super::Verdict;
+use super::{Verdict, restart};
 use crate::action::{Action, Cluster, Launch};
 use crate::lineage::LineageState;
 use crate::memory::{Phase, Place, State};
@@ -31,7 +31,11 @@ pub fn consider(world: &World) -> Verdict {
         word.holds(lineage.lineage, lineage.epoch) && word.progress.is_some_and(|progress| progress.serves)
     });
     let Some(invitation) = invitation(world) else {
-        return if epoch_answers { no_seat(world) } else { Verdict::Idle };
+        return match world.state.place {
+            _ if !epoch_answers => Verdict::Idle,
+            Some(place) if started_joining && world.runs().is_none() => restart::unseated(world, &place),
+            _ => no_seat(world),
+        };
     };
     if (invitation.epoch, invitation.claim) != (lineage.epoch, lineage.claim.nonce)
         || invitation.cluster != lineage.cluster_id()
@@ -49,7 +53,7 @@ pub fn consider(world: &World) -> Verdict {
     let state = State {
         phase: Phase::Joining,
         place: Some(place),
-        start: 1,
+        start: world.state.start.max(1),
         ran: true,
         opened: true,
         seal: None,

@@ -1,11 +1,12 @@
 //! The newest lineage copy is written down before anything is decided by it.
 
-use super::Verdict;
+use super::{Verdict, restore};
 use crate::action::Action;
 use crate::id::LineageId;
 use crate::lineage::Lineage;
 use crate::memory::{Phase, Recall};
 use crate::observe::World;
+use crate::word::Word;
 
 /// Considers a copy that is newer than the one on this disk.
 #[must_use]
@@ -24,6 +25,11 @@ fn newest(world: &World) -> Option<&Lineage> {
         if let Some(stored) = stored.filter(|stored| stored.lineage != known.lineage && is_unbound(world)) {
             return Some(stored);
         }
+        // Without a store a lineage ends with its disks, and others may have been born since.
+        if !world.policy.has_store && is_unbound(world) && restore::all_gone(world, known).is_ok() {
+            let served = |copy: &&Lineage| copy.lineage != known.lineage && is_served(world, copy.lineage);
+            return world.copies.values().filter(served).max_by_key(|copy| (copy.version(), copy.nonce));
+        }
         // A disk that is bound to one lineage and remembers another knows nothing yet of its own.
         let bound = world.state.place.map(|place| place.lineage).filter(|bound| *bound != LineageId(0));
         return match bound.filter(|bound| *bound != known.lineage) {
@@ -32,6 +38,11 @@ fn newest(world: &World) -> Option<&Lineage> {
         };
     }
     stored.or_else(|| world.copies.values().max_by_key(|copy| (copy.version(), copy.nonce)))
+}
+
+fn is_served(world: &World, lineage: LineageId) -> bool {
+    let serves = |word: &Word| word.progress.is_some_and(|progress| progress.serves);
+    world.words().any(|(_, word)| serves(word) && word.place.is_some_and(|place| place.lineage == lineage))
 }
 
 fn is_unbound(world: &World) -> bool {

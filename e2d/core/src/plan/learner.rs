@@ -98,15 +98,13 @@ fn promote(world: &World, members: &[Member], learner: &Member) -> Verdict {
 }
 
 fn stalled(world: &World, learner: &Member, behind: Option<u64>) -> Verdict {
-    let since = world.sponsored.get(&learner.id).map(|(_, at)| *at);
-    let waited = since.map(|since| world.now.since(since));
-    let silent = !safety::is_present(world, learner);
     let reason = match behind {
         Some(behind) => Reason::CatchingUp { member: learner.id, behind },
         None => Reason::ProgressUnknown(learner.id),
     };
-    if let Some(waited) = waited.filter(|waited| silent && *waited > world.policy.learner_patience) {
-        let because = format!("silent, {} s after it was added, and {reason}", waited.as_secs());
+    let silence = safety::etcd_silence(world, learner.id);
+    if silence > world.policy.learner_patience && !safety::is_present(world, learner) {
+        let because = format!("etcd has been without it for {} s, and {reason}", silence.as_secs());
         if let Some(evidence) = safety::prove_stalled(learner, because) {
             return Verdict::Act(Action::Remove(evidence));
         }

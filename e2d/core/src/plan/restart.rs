@@ -192,6 +192,21 @@ pub(super) fn removed(world: &World, place: &Place) -> Verdict {
     }
 }
 
+/// A newcomer whose etcd never wrote anything, and whom nobody invites any more: its seat may have been given away.
+pub(super) fn unseated(world: &World, place: &Place) -> Verdict {
+    let interview = match begun(world) {
+        Ok(interview) => interview,
+        Err(verdict) => return verdict,
+    };
+    match interview.answers.iter().find(|(_, testimony)| testimony.removed) {
+        Some((node, _)) => abandon(
+            world,
+            format!("node {node} says that seat {} was given away before etcd wrote anything", place.member),
+        ),
+        None => Verdict::Wait(Reason::NoInvitation),
+    }
+}
+
 /// A node whose etcd has a quorum without this disk. It is asked: what its word said may be older than the damage.
 fn reseeded_by(world: &World) -> Result<Option<NodeId>, Verdict> {
     let interview = begun(world)?;

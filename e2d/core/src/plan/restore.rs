@@ -26,7 +26,7 @@ pub(super) fn is_free(world: &World) -> bool {
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
     let Some(lineage) = world.lineage() else { return Verdict::Idle };
-    let empty = world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty);
+    let empty = world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty) && world.runs().is_none();
     if !empty || lineage.state != LineageState::Live || !world.policy.has_store {
         return Verdict::Idle;
     }

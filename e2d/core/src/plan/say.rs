@@ -55,6 +55,9 @@ fn store(world: &World) -> StoreWord {
     if !world.policy.has_store {
         return StoreWord::None;
     }
+    if let Some(missed) = super::shared::missed(world) {
+        return StoreWord::Differs(missed);
+    }
     match world.last_store_view() {
         None => StoreWord::Unknown,
         Some(view) => match &view.lineage {

@@ -4,7 +4,7 @@
 use crate::choices::{Scene, cases, scenes};
 use crate::worlds::{self, ago, archive, known, lineage, meet, member_word, node, word};
 use e2d_core::action::Action;
-use e2d_core::id::{ArchiveId, Epoch, NodeId};
+use e2d_core::id::{ArchiveId, Epoch, NodeId, Nonce};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
 use e2d_core::memory::Phase;
 use e2d_core::observe::{DataDir, Seen, Trouble, World};
@@ -142,7 +142,7 @@ fn a_birth_waits_for_each_part_of_its_proof() {
             world.recall.lineage = Some(lineage(3, 1, LineageState::Live, ClaimKind::Birth));
         }),
         ("not looked at", |world| world.data = None),
-        ("disk is not there", |world| world.data = Some(DataDir::NotMounted("/data is empty".to_owned()))),
+        ("cannot be looked at", |world| world.data = Some(DataDir::Unseen("/data: input/output error".to_owned()))),
         ("cannot be read", |world| world.data = Some(DataDir::Unreadable("a torn record".to_owned()))),
     ];
     for (expected, change) in changes {
@@ -317,6 +317,44 @@ fn a_stuck_claim_is_replaced_when_everybody_was_heard() {
     let mut young = world;
     young.lineage_since = ago(29);
     assert!(claim(&young).is_none(), "its founders may still make it");
+}
+
+/// S13: a node whose store is not the others' ends alone: those who see the same go on.
+#[test]
+fn a_store_of_its_own_is_its_own_trouble() {
+    let (mut world, old) = all_gone();
+    let wanted = claim(&world);
+    assert!(wanted.is_some());
+    let other = Word { store: StoreWord::Differs(old.lineage), ..word(9, node(9)) };
+    meet(&mut world, 9, other, Duration::from_secs(30));
+    world.peers.get_mut(&node(9)).unwrap().alive = false;
+    assert_eq!(claim(&world), wanted, "others see the same as this node");
+    for peer in world.peers.values_mut().filter(|peer| peer.alive) {
+        peer.word.as_mut().unwrap().store = StoreWord::Absent;
+    }
+    assert!(matches!(plan::plan(&world).node, Some(Action::Refuse { .. })), "nobody does");
+}
+
+/// S13: who cannot restore is no founder of the next try, as long as there are enough others.
+#[test]
+fn who_cannot_found_is_left_out_of_the_next_claim() {
+    let stuck = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
+    let mut world = ready();
+    world.recall.lineage = Some(stuck.clone());
+    worlds::see_store(&mut world, Some(&stuck), vec![]);
+    for peer in world.peers.values_mut() {
+        peer.word.as_mut().unwrap().store = StoreWord::Lineage(stuck.lineage);
+        peer.steady_since = ago(60);
+    }
+    let chosen = |world: &World| -> Vec<NodeId> {
+        claim(world).unwrap().claim.founders.into_iter().map(|founder| founder.node).collect()
+    };
+    world.peers.get_mut(&node(3)).unwrap().word.as_mut().unwrap().failed = Some(stuck.claim.nonce);
+    assert_eq!(chosen(&world), [node(1), node(2)]);
+    world.peers.get_mut(&node(2)).unwrap().word.as_mut().unwrap().failed = Some(stuck.claim.nonce);
+    assert_eq!(chosen(&world), [node(1), node(2), node(3)], "two of three are too few: all try again");
+    world.peers.values_mut().for_each(|peer| peer.word.as_mut().unwrap().failed = Some(Nonce(7)));
+    assert_eq!(chosen(&world), [node(1), node(2), node(3)], "they failed another claim");
 }
 
 /// A seal counts for exactly the version that it was made under.

@@ -95,7 +95,7 @@ proptest! {
     #[test]
     fn a_majority_of_the_resulting_voters_is_here(scene in scenes()) {
         let Scene(world) = &scene;
-        let Some(action) = plan::plan(world).cluster.filter(|action| matches!(action.kind(), Kind::Remove | Kind::Promote)) else { return Ok(()) };
+        let Some(action) = plan::plan(world).members.filter(|action| matches!(action.kind(), Kind::Remove | Kind::Promote)) else { return Ok(()) };
         let voters = voters_after(world, &action);
         let here = voters.iter().filter(|member| is_here(world, member)).count();
         prop_assert!(here * 2 > voters.len(), "{action} leaves {here} of {} voters", voters.len());
@@ -105,7 +105,7 @@ proptest! {
     #[test]
     fn the_record_meets_every_majority_of_the_voters(scene in scenes()) {
         let Scene(world) = &scene;
-        let Some(action) = plan::plan(world).cluster.filter(changes).filter(|_| world.policy.has_store) else { return Ok(()) };
+        let Some(action) = plan::plan(world).members.filter(changes).filter(|_| world.policy.has_store) else { return Ok(()) };
         let learner = |id: MemberId| listed(world).iter().any(|member| member.id == id && member.learner);
         match &action {
             Action::Remove(evidence) if learner(evidence.subject().member) => return Ok(()),
@@ -124,7 +124,7 @@ proptest! {
         let Scene(world) = &scene;
         let plan = plan::plan(world);
         prop_assert!(plan.node.as_ref().is_none_or(|action| !changes(action)));
-        let Some(action) = plan.cluster.filter(changes) else { return Ok(()) };
+        let Some(action) = plan.members.filter(changes) else { return Ok(()) };
         prop_assert!(world.leads(), "only a leader that serves changes the members");
         prop_assert_eq!(world.state.phase, Phase::Member);
         if action.kind() == Kind::Remove {
@@ -140,7 +140,7 @@ proptest! {
     #[test]
     fn who_is_promoted_has_caught_up(scene in scenes()) {
         let Scene(world) = &scene;
-        let Some(Action::Promote { member: id }) = plan::plan(world).cluster else { return Ok(()) };
+        let Some(Action::Promote { member: id }) = plan::plan(world).members else { return Ok(()) };
         let learner = listed(world).iter().find(|member| member.id == id);
         prop_assert!(learner.is_some_and(|member| member.learner && member.has_started()));
         let progress = learner.and_then(|member| told(world, member)).and_then(|word| word.progress);
@@ -152,7 +152,7 @@ proptest! {
     #[test]
     fn a_removal_rests_on_both_witnesses_or_on_a_proof(scene in scenes()) {
         let Scene(world) = &scene;
-        let Some(Action::Remove(evidence)) = plan::plan(world).cluster else { return Ok(()) };
+        let Some(Action::Remove(evidence)) = plan::plan(world).members else { return Ok(()) };
         let id = evidence.subject().member;
         let Some(member) = listed(world).iter().find(|member| member.id == id) else {
             return Err(TestCaseError::fail("it is not a member"));
@@ -167,7 +167,8 @@ proptest! {
         prop_assert!(replaced || !is_here(world, member), "etcd heard it {last:?} ago");
         if !gone(world, member) {
             prop_assert!(unheard(world, id) >= world.policy.replace_after, "etcd heard it: {evidence}");
-            prop_assert!(silent_in_gossip(world, member), "gossip heard it: {evidence}");
+            let stalls = member.learner && evidence.because().contains(&id.to_string());
+            prop_assert!(stalls || silent_in_gossip(world, member), "gossip heard it: {evidence}");
         }
     }
 
@@ -205,7 +206,7 @@ fn one_silent(gossip: u64, etcd: u64) -> (World, MemberId) {
 
 /// Whom it removes, once it has made its notes.
 fn removes(world: &World) -> Option<MemberId> {
-    match plan::plan(&noted(world)).cluster {
+    match plan::plan(&noted(world)).members {
         Some(Action::Remove(evidence)) => Some(evidence.subject().member),
         _ => None,
     }
@@ -257,7 +258,7 @@ fn counters_that_were_not_read_remove_nobody() {
     assert!(world.leads(), "its linearizable reads work, so the other voter is there");
     let plan = plan::plan(&noted(&world));
     let waits = plan.report.to_string();
-    assert!(plan.cluster.is_none() && waits.contains("1 of 2 voters"), "{waits}");
+    assert!(plan.members.is_none() && waits.contains("1 of 2 voters"), "{waits}");
     world.etcd.heard.clear();
     assert_eq!(removes(&world), None);
 }
@@ -301,8 +302,18 @@ fn a_backup_waits_for_no_member() {
     let (mut world, _) = one_silent(20, 20);
     world.archived = None;
     let plan = plan::plan(&noted(&world));
-    assert_eq!(plan.cluster, Some(Action::Archive), "{}", plan.report);
+    assert_eq!(plan.backup, Some(Action::Archive), "{}", plan.report);
     assert!(plan.report.to_string().contains("may be dead"), "{}", plan.report);
+}
+
+/// S13: nobody waits for a backup: a large one takes minutes, and one into a store that hangs never ends.
+#[test]
+fn no_member_waits_for_a_backup() {
+    let (mut world, dead) = one_silent(4_000, 4_000);
+    world.archived = None;
+    let plan = plan::plan(&noted(&world));
+    assert!(matches!(&plan.members, Some(Action::Remove(death)) if death.subject().member == dead), "{}", plan.report);
+    assert_eq!(plan.backup, Some(Action::Archive), "{}", plan.report);
 }
 
 /// S4: with two of three away, nobody is removed, however dead the one is.
@@ -314,7 +325,7 @@ fn a_removal_that_would_cost_the_quorum_waits() {
     // Its death is a fact, so that only the quorum stands in the way.
     meet(&mut world, 3, Word { former: vec![node(3)], ..word(3, node(43)) }, Duration::from_secs(1));
     let plan = plan::plan(&world);
-    assert!(plan.cluster.is_none());
+    assert!(plan.members.is_none());
     let expected = Reason::QuorumAtRisk { member: dead, present: 1, voters: 2 };
     assert!(plan.report.to_string().contains(&expected.to_string()), "{}", plan.report);
 }
@@ -350,7 +361,7 @@ fn evidence_about_data_is_made_of_the_disks_own_word() {
 #[test]
 fn a_promotion_waits_for_the_record() {
     let (mut world, learner) = caught_up();
-    assert_eq!(plan::plan(&world).cluster, Some(Action::Promote { member: learner }));
+    assert_eq!(plan::plan(&world).members, Some(Action::Promote { member: learner }));
     // The store is away, and knows one of the three.
     world.store = None;
     world.recall.lineage.as_mut().unwrap().members.truncate(1);
@@ -402,6 +413,21 @@ fn a_successor_beside_a_living_etcd_replaces_nobody() {
     assert_eq!(removes(&world), None, "that was a moment ago");
     since(&mut world, 3, 1);
     assert_eq!(removes(&world), None, "etcd still hears it");
+}
+
+/// S10: a learner that stalls loses its seat, whoever leads by then.
+#[test]
+fn a_learner_that_stalls_is_removed_by_a_new_leader_too() {
+    let (mut world, learner) = caught_up();
+    world.peers.get_mut(&node(3)).unwrap().word.as_mut().unwrap().progress = None;
+    world.etcd.heard.insert(learner, ago(4_000));
+    assert!(world.sponsored.is_empty(), "another leader added it");
+    assert_eq!(removes(&world), Some(learner));
+    world.etcd.listening_since = Some(ago(299));
+    assert_eq!(removes(&world), None, "it was not listened to for long enough");
+    world.etcd.listening_since = Some(ago(4_000));
+    world.etcd.heard.insert(learner, ago(1));
+    assert_eq!(removes(&world), None, "it runs");
 }
 
 /// S10: the seat of a learner that is on its way is not taken from it by a leader that does not know it.

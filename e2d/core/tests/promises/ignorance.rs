@@ -74,10 +74,10 @@ fn intended(world: &World) -> Intent {
         let plan = plan::plan(&world);
         // Once an identity is given up, that its data is set aside is nothing more; that it is told may be.
         let given_up = intent.dangers.contains(&Danger::Abandon);
-        let dangers = [&plan.node, &plan.cluster].into_iter().flatten().filter_map(|action| danger(&world, action));
+        let dangers = plan.acts().filter_map(|(_, action)| danger(&world, action));
         intent.dangers.extend(dangers.filter(|danger| !given_up || *danger != Danger::Quarantine));
         intent.spoke.extend(plan.report.lines.iter().map(|line| line.decision));
-        match (plan.node, plan.cluster) {
+        match (plan.node, plan.members) {
             (Some(Action::Recall(recall)), _) => {
                 intent.learns |= recall.lineage != world.recall.lineage;
                 world.recalled(*recall);
@@ -166,6 +166,9 @@ fn excuse(world: &World, full: &Intent, loss: Loss, danger: Danger) -> Option<&'
     }
     if hearing && concerns(loss, id) && gossip_is_silent(world, member) {
         return Some("silence is what an eviction is made of: gossip had been silent for long enough already");
+    }
+    if member.learner && hearing && concerns(loss, id) && full.speaks("learner") {
+        return Some("silence is what the removal of a learner is made of: by its own word it had not caught up");
     }
     if of_gossip && etcd_is_silent(world, member) {
         return Some("silence is what an eviction is made of: etcd had been silent for long enough already");

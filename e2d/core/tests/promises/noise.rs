@@ -50,7 +50,7 @@ fn own_disk(choices: &mut Choices<'_>, world: &mut World) {
                 None,
                 Some(DataDir::Empty),
                 Some(DataDir::Unreadable("the file db is cut short".to_owned())),
-                Some(DataDir::NotMounted("/data is on the root file system".to_owned())),
+                Some(DataDir::Unseen("/data: input/output error".to_owned())),
                 Some(DataDir::ForeignOwner("/data belongs to uid 7".to_owned())),
                 place.map(|place| crate::worlds::disk(&place)),
             ];

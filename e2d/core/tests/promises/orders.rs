@@ -50,8 +50,9 @@ proptest! {
         let plan = plan::plan(world);
         prop_assert_eq!(&plan, &plan::plan(&world.clone()));
         let acts = plan.report.lines.iter().filter(|line| matches!(line.verdict, Verdict::Act(_))).count();
-        prop_assert_eq!(acts, usize::from(plan.node.is_some()) + usize::from(plan.cluster.is_some()));
-        prop_assert!(plan.cluster.is_none() || (plan.node.is_none() && world.runs() == Some(Gate::Open)));
+        prop_assert_eq!(acts, plan.acts().count());
+        let for_all = plan.members.is_some() || plan.backup.is_some();
+        prop_assert!(!for_all || (plan.node.is_none() && world.runs() == Some(Gate::Open)));
         prop_assert!(!plan.look_every.is_zero());
         let told = e2d_core::word::Word::decode(&plan.word.encode());
         prop_assert_eq!(told, Ok(plan.word));
@@ -65,13 +66,12 @@ proptest! {
         let held = World { hold: Some(hold.clone()), ..scene.0 };
         let (before, after) = (plan::plan(&free), plan::plan(&held));
         let waits = Verdict::Wait(Reason::Held(hold.reason));
-        let act = before.node.as_ref().or(before.cluster.as_ref());
+        let act = before.node.as_ref().or(before.members.as_ref());
         if let Some(action) = act.filter(|action| changes_the_cluster(action)) {
-            // Where a change of the members waits, a backup has its turn.
-            prop_assert!(after.node.is_none() && after.cluster.is_none_or(|act| act == Action::Archive), "{action} goes on");
+            prop_assert!(after.node.is_none() && after.members.is_none(), "{action} goes on");
             prop_assert!(after.report.lines.iter().any(|line| line.verdict == waits));
         } else {
-            prop_assert_eq!((before.node, before.cluster), (after.node, after.cluster));
+            prop_assert_eq!((before.node, before.members, before.backup), (after.node, after.members, after.backup));
         }
     }
 

@@ -62,7 +62,7 @@ fn number(reason: &Reason) -> usize {
     match reason {
         Reason::DataNotSeen => 0,
         Reason::StillLearner => 46,
-        Reason::NotMounted(_) => 1,
+        Reason::DataUnseen(_) => 1,
         Reason::DataUnreadable(_) => 2,
         Reason::UnexpectedData => 3,
         Reason::StoreNotSeen => 4,
@@ -110,9 +110,10 @@ fn number(reason: &Reason) -> usize {
         Reason::RemovedAndAlone(_) => 47,
         Reason::ArchiveIsAhead { .. } => 48,
         Reason::Alive(_) => 49,
+        Reason::StoreNotSharedBy { .. } => 50,
     }
 }
-const REASONS: usize = 50;
+const REASONS: usize = 51;
 
 /// Each reason, and the values that its sentence must name.
 fn reasons() -> Vec<(Reason, Vec<String>)> {
@@ -122,7 +123,7 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
     let text = |things: &[&dyn ToString]| things.iter().map(|thing| thing.to_string()).collect::<Vec<_>>();
     vec![
         (Reason::DataNotSeen, vec![]),
-        (Reason::NotMounted(said()), vec![said()]),
+        (Reason::DataUnseen(said()), vec![said()]),
         (Reason::DataUnreadable(said()), vec![said()]),
         (Reason::UnexpectedData, vec![]),
         (Reason::StoreNotSeen, vec![]),
@@ -136,6 +137,7 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
         (Reason::FoundersMissing(vec![a, node(2)]), text(&[&a, &node(2)])),
         (Reason::ClaimNotInStore, vec![]),
         (Reason::StoreNotShared { node: a, theirs: LineageId(9) }, text(&[&a, &LineageId(9)])),
+        (Reason::StoreNotSharedBy { node: a, ours: LineageId(9) }, text(&[&a, &LineageId(9)])),
         (Reason::ClaimUnderWay { epoch, patience: Duration::from_secs(12) }, text(&[&epoch, &12])),
         (Reason::NotProvedGone(vec![said(), "another".to_owned()]), vec![said(), "another".to_owned()]),
         (Reason::EpochHasData(a), text(&[&a])),

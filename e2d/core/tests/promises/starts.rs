@@ -1,16 +1,17 @@
 //! S3, S7, S11, S16, S17: when etcd may start, and on what.
 
 use crate::choices::{Scene, cases, scenes};
-use crate::worlds::{self, ago, archive, known, lineage, node};
+use crate::worlds::{self, ago, archive, known, lineage, member_word, node};
 use e2d_core::action::{Action, Launch, Refusal};
-use e2d_core::id::{BootId, Epoch};
+use e2d_core::id::{BootId, Epoch, LineageId, MemberId, NodeId};
 use e2d_core::interview::{self, Finding, Interview, Question, Testimony};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
-use e2d_core::memory::{Heard, Phase, Place};
+use e2d_core::memory::{Heard, Phase, Place, State};
 use e2d_core::observe::{DataDir, ExitCause, Gate, Process, Trouble, World};
 use e2d_core::plan;
-use e2d_core::word::Known;
+use e2d_core::word::{Known, Word};
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn launch(world: &World) -> Option<Launch> {
     match plan::plan(world).node {
@@ -372,6 +373,76 @@ fn an_etcd_that_refused_its_data_is_not_tried_again() {
     }
 }
 
+/// S13: a newcomer whose etcd never wrote anything, and whose seat was given to another meanwhile, asks and begins anew.
+#[test]
+fn a_newcomer_without_a_seat_begins_anew() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&lineage, Phase::Joining);
+    (world.state.start, world.data) = (1, Some(DataDir::Empty));
+    world.state.place = world.state.place.map(|place| Place { member: MemberId(0x1ea2), ..place });
+    world.launched = world.state.place.map(|place| place.claim);
+    for n in [2, 3] {
+        worlds::meet(&mut world, n, member_word(&lineage, n), Duration::from_secs(30));
+    }
+    let next = |world: &World| plan::plan(world).node;
+    assert!(matches!(next(&world), Some(Action::Remember(state)) if (state.phase, state.start) == (Phase::Joining, 2)));
+    world.remembered(State { start: 2, ..world.state.clone() });
+    assert_eq!(next(&world), Some(Action::Interview { start: 2 }));
+    world.interviewing(2);
+    assert_eq!(next(&world), None, "nobody says anything yet");
+    let told = Testimony { start: 2, known: None, removed: false, serves: true, heard: None };
+    world.hear_testimony(node(3), told);
+    assert_eq!(next(&world), None, "it may be invited again");
+    world.hear_testimony(node(2), Testimony { removed: true, ..told });
+    assert!(matches!(next(&world), Some(Action::Remember(state)) if state.phase == Phase::Abandoned));
+}
+
+/// S11: who was added a moment ago is not on an older list, and was not removed.
+#[test]
+fn a_list_from_before_the_question_removes_nobody() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&lineage);
+    let place = Place { member: MemberId(0x1ea2), ..worlds::place(&lineage, 3) };
+    let question = Question { node: node(3), boot: BootId(9), place, start: 2 };
+    let removed = |world: &World| interview::testify(world, &question).0.removed;
+    world.peers.get_mut(&node(3)).unwrap().steady_since = ago(2);
+    world.etcd.members.as_mut().unwrap().at = ago(3);
+    assert!(!removed(&world));
+    world.etcd.members.as_mut().unwrap().at = ago(1);
+    assert!(removed(&world));
+}
+
+/// S13: without a store, a spare machine that remembers a cluster whose disks are all gone takes up the one that was
+/// born after it, and no other.
+#[test]
+fn a_lineage_that_ended_without_a_store_makes_room() {
+    let dead = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let born = Lineage { lineage: LineageId(0xb0b), ..lineage(3, 1, LineageState::Live, ClaimKind::Birth) };
+    let mut world = worlds::quiet(3, false);
+    world.identity.as_mut().unwrap().node = node(9);
+    world.me.peer_url = worlds::url(9);
+    world.recall.lineage = Some(dead);
+    for n in 1..=3 {
+        let told = Word { former: vec![node(n)], ..member_word(&born, n) };
+        let successor = NodeId(0x40 + n as u64);
+        worlds::meet(&mut world, n, told, Duration::from_secs(30));
+        let peer = world.peers.remove(&node(n)).unwrap();
+        world.peers.insert(successor, peer);
+        world.hear_copy(successor, born.clone());
+    }
+    let learns = |world: &World| match plan::plan(world).node {
+        Some(Action::Recall(recall)) => recall.lineage,
+        _ => None,
+    };
+    assert_eq!(learns(&world), Some(born));
+    let mut unproved = world.clone();
+    unproved.peers.values_mut().for_each(|peer| peer.word.as_mut().unwrap().former.clear());
+    unproved.peers.remove(&NodeId(0x41));
+    assert_eq!(learns(&unproved), None, "one disk of the former may come back");
+    world.peers.values_mut().for_each(|peer| peer.word.as_mut().unwrap().progress = None);
+    assert_eq!(learns(&world), None, "nobody serves it");
+}
+
 /// S20: a node with something to settle about itself changes nothing for the others.
 #[test]
 fn a_leader_that_cannot_see_its_own_disk_changes_no_member() {
@@ -381,16 +452,16 @@ fn a_leader_that_cannot_see_its_own_disk_changes_no_member() {
     world.etcd.heard.insert(dead, ago(4_000));
     let peer = world.peers.get_mut(&node(3)).unwrap();
     (peer.alive, peer.heard_at, peer.steady_since) = (false, Some(ago(4_000)), ago(4_000));
-    assert!(plan::plan(&world).cluster.is_some());
-    for data in [None, Some(DataDir::NotMounted("/data is empty".to_owned()))] {
+    assert!(plan::plan(&world).members.is_some());
+    for data in [None, Some(DataDir::Unseen("/data: input/output error".to_owned()))] {
         let blind = World { data, ..world.clone() };
-        assert!(plan::plan(&blind).cluster.is_none());
+        assert!(plan::plan(&blind).members.is_none());
     }
     let mut elsewhere = world;
     elsewhere.state.phase = Phase::Empty;
     elsewhere.peers.values_mut().filter_map(|peer| peer.word.as_mut()).for_each(|word| word.progress = None);
     let plan = plan::plan(&elsewhere);
-    assert_eq!((plan.cluster, plan.report.lines.len()), (None, 0), "its disk does not say that it is a member");
+    assert_eq!((plan.members, plan.report.lines.len()), (None, 0), "its disk does not say that it is a member");
 }
 
 /// S16: an older epoch's disk stops when a newer one is known, and is given up when that is live.
@@ -402,7 +473,7 @@ fn a_newer_epoch_fences_an_older_disk() {
     world.recall.lineage = Some(next(LineageState::Forming));
     worlds::see_store(&mut world, Some(&next(LineageState::Forming)), vec![]);
     let plan = plan::plan(&world);
-    assert!(matches!(plan.node, Some(Action::Stop { .. })) && plan.cluster.is_none(), "{}", plan.report);
+    assert!(matches!(plan.node, Some(Action::Stop { .. })) && plan.members.is_none(), "{}", plan.report);
     world.exited(e2d_core::observe::Process::Absent);
     let report = plan::plan(&world).report.to_string();
     assert!(report.contains("older data here is kept"), "{report}");

@@ -23,7 +23,7 @@ pub(crate) struct Host {
     pub(crate) n: usize,
     pub(crate) disk: Disk,
     pub(crate) kept: Option<Disk>,
-    pub(crate) mounted: bool,
+    pub(crate) readable: bool,
     pub(crate) world: Option<World>,
     pub(crate) etcd: Option<Gate>,
     pub(crate) word: Option<Word>,
@@ -46,7 +46,7 @@ impl Host {
             n,
             disk: Disk::default(),
             kept: None,
-            mounted: true,
+            readable: true,
             world: None,
             etcd: None,
             word: None,
@@ -78,7 +78,7 @@ impl Host {
             peer_url: self.peer_url(),
             client_url: self.peer_url().replace("2380", "2379"),
             machine: format!("machine{}", self.n),
-            mounted: self.mounted,
+            mounted: true,
             ..Me::default()
         };
         let Disk { identity, state, recall, .. } = self.disk.clone();
@@ -94,9 +94,7 @@ impl Host {
     /// What an inspection of the data directory shows.
     pub(crate) fn inspect(&self) -> DataDir {
         match self.disk.data {
-            _ if !self.mounted => DataDir::NotMounted(
-                "/var/lib/etcd stands on the root file system, and was a mount of its own".to_owned(),
-            ),
+            _ if !self.readable => DataDir::Unseen("/var/lib/etcd/member/wal: input/output error".to_owned()),
             None => DataDir::Empty,
             Some(_) if self.disk.damaged => {
                 DataDir::Unreadable("0000000000000001.wal: a record's checksum is wrong".to_owned())

@@ -71,7 +71,7 @@ mod tests {
         dead_voter_by_silence: "dead-voter-by-silence",
         dead_voter_by_successor: "dead-voter-by-successor",
         disk_copied: "disk-copied",
-        disk_not_mounted: "disk-not-mounted",
+        disk_not_readable: "disk-not-readable",
         disk_set_back: "disk-set-back",
         hold: "hold",
         interview_missing: "interview-missing",

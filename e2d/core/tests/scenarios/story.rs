@@ -11,7 +11,7 @@
 //! | `cut-gossip N…`, `cut-peers N…`, `heal N…` | their gossip, or their etcd's peer port, is cut off; all is whole again |
 //! | `keep N`, `set-back N` | a copy of the disk is made; the machine comes back with it |
 //! | `copy N to M` | machine M gets a copy of N's disk |
-//! | `damage N`, `unmount N`, `mount N` | etcd's data is damaged; the data disk is not mounted, or is again |
+//! | `damage N`, `hide N`, `show N` | etcd's data is damaged; the data directory cannot be read, or can be again |
 //! | `plain-etcd N…` | the disks hold a cluster of plain etcd, which no e2d has run on |
 //! | `write N` | the cluster takes N writes |
 //! | `lag N M` | etcd on machine N lacks M entries |
@@ -177,8 +177,8 @@ impl Story {
                     world.exited(Process::Exited { cause, at: now });
                 }
             }
-            "unmount" => host.mounted = false,
-            "mount" => host.mounted = true,
+            "hide" => host.readable = false,
+            "show" => host.readable = true,
             _ => panic!("{verb} is no verb"),
         }
     }
@@ -262,6 +262,7 @@ impl Story {
         let Some(world) = &mut host.world else { return };
         world.entropy = entropy;
         let plan = plan::plan(world);
+        let actions: Vec<Action> = plan.acts().map(|(_, action)| action.clone()).collect();
         host.word = world.node().map(|_| plan.word);
         let acts: Vec<String> = plan
             .report
@@ -270,7 +271,7 @@ impl Story {
             .filter(|line| matches!(line.verdict, Verdict::Act(_)))
             .map(ToString::to_string)
             .collect();
-        for (action, text) in [plan.node, plan.cluster].into_iter().flatten().zip(acts) {
+        for (action, text) in actions.into_iter().zip(acts) {
             // What a node notes of the others' progress is no news.
             let routine = matches!(&action, Action::Recall(recall) if recall.lineage == self.hosts[&n].world.as_ref().unwrap().recall.lineage);
             if !routine {

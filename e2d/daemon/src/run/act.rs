@@ -9,6 +9,7 @@ use super::files;
 use super::setting::Setting;
 use e2d_core::action::Action;
 use e2d_core::observe::{DataDir, World};
+use e2d_core::plan::Track;
 use e2d_etcd::child::{self, Child, FindError, Found};
 use e2d_etcd::client::{CallError, Client, Place};
 use e2d_etcd::datadir::{self, quarantine};
@@ -21,6 +22,10 @@ use tokio_util::task::TaskTracker;
 /// Where a restore puts the database while it works, in our folder.
 pub(super) const RESTORED_DATABASE: &str = "restore.db";
 
+/// How soon a data directory that could not be read is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// For how long it must fail to be read before it counts as damaged: an error may pass, a bad sector does not.
+const UNREADABLE_AFTER: Duration = Duration::from_mins(1);
 /// What may be kept of data that was set aside.
 const KEEP: quarantine::Keep = quarantine::Keep { count: 3, age: Duration::from_hours(24 * 30) };
 
@@ -84,23 +89,31 @@ impl Hands {
         }
     }
 
-    /// Looks at the data directory, and tells.
+    /// Looks at the data directory until it can be read, and tells.
     pub(super) fn inspect(self: &Arc<Self>) {
         let hands = self.clone();
         self.tasks.spawn(async move {
-            let (data_dir, program) = (hands.setting.data_dir.clone(), hands.setting.programs.etcd.version);
-            let look = tokio::task::spawn_blocking(move || match datadir::inspect(&data_dir, None) {
-                Ok(contents) => data(contents, program),
-                Err(error) => DataDir::Unreadable(chain(&error)),
-            });
-            if let Ok(seen) = look.await {
-                let _ = hands.facts.send(Fact::Data(seen)).await;
+            let began = hands.setting.now();
+            loop {
+                let for_good = hands.setting.now().since(began) >= UNREADABLE_AFTER;
+                let (data_dir, program) = (hands.setting.data_dir.clone(), hands.setting.programs.etcd.version);
+                let look = tokio::task::spawn_blocking(move || match datadir::inspect(&data_dir, None) {
+                    Ok(contents) => data(contents, program),
+                    Err(error) if for_good => DataDir::Unreadable(chain(&error)),
+                    Err(error) => DataDir::Unseen(chain(&error)),
+                });
+                let Ok(seen) = look.await else { return };
+                let is_over = !matches!(seen, DataDir::Unseen(_));
+                if hands.facts.send(Fact::Data(seen)).await.is_err() || is_over {
+                    return;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
         });
     }
 
     /// Begins an act; its end is told as a fact.
-    pub(super) fn begin(self: &Arc<Self>, track: usize, action: Action, world: &World) {
+    pub(super) fn begin(self: &Arc<Self>, track: Track, action: Action, world: &World) {
         let hands = self.clone();
         let world = world.clone();
         self.tasks.spawn(async move {
@@ -131,9 +144,9 @@ impl Hands {
             Action::Stop { .. } => self.stop(world).await,
             Action::Quarantine(evidence) => self.quarantine(evidence.because()).await,
             Action::MarkRestored { archive } => self.mark_restored(*archive, world).await,
-            Action::AddLearner { peer_url, .. } => self.add_learner(peer_url).await,
-            Action::Promote { member } => self.promote(*member).await,
-            Action::Remove(evidence) => self.remove(evidence.subject().member).await,
+            Action::AddLearner { peer_url, .. } => self.add_learner(peer_url, world.now).await,
+            Action::Promote { member } => self.promote(*member, world.now).await,
+            Action::Remove(evidence) => self.remove(evidence.subject().member, world.now).await,
         }
     }
 

@@ -25,7 +25,9 @@ fn cure(world: &World, reason: &Reason) -> Vec<String> {
     match reason {
         Reason::NoQuorum | Reason::AnswersMissing { .. } | Reason::NotProvedGone(_) => majority(world),
         Reason::QuorumAtRisk { .. } => one("bring another voter back first: nothing is removed below a majority"),
-        Reason::NotMounted(_) => one("mount the data disk; an empty mount point is not taken for an empty disk"),
+        Reason::DataUnseen(_) => {
+            one("look at the disk and at the kernel's messages: this node tries again each second")
+        }
         Reason::StoreTrouble(_) => one("make the store reachable; a cluster that runs goes on without it"),
         Reason::BackupsWithoutLineage => {
             one("if these backups are your cluster's, restore one with `e2d restore`; else name an empty store with \

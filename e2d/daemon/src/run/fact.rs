@@ -6,6 +6,8 @@ use e2d_core::action::Action;
 use e2d_core::id::{MemberId, NodeId};
 use e2d_core::interview::Testimony;
 use e2d_core::observe::{DataDir, ExitCause, Gate, Member, Status, StoreView, Trouble};
+use e2d_core::plan::Track;
+use e2d_core::time::Moment;
 use e2d_core::word::KvHash;
 use e2d_gossip::{Incoming, View};
 use std::collections::BTreeMap;
@@ -31,8 +33,8 @@ pub(super) enum Fact {
     Data(DataDir),
     /// An act has ended.
     Done {
-        /// 0 for the node's track, 1 for the cluster's.
-        track: usize,
+        /// On which track.
+        track: Track,
         /// What was to be done.
         action: Box<Action>,
         /// How it went.
@@ -91,14 +93,16 @@ pub(super) enum Outcome {
 /// What one look at our etcd showed.
 #[derive(Debug, Default)]
 pub(super) struct EtcdLook {
+    /// When it began: what it showed may be as old as that.
+    pub(super) at: Moment,
     /// Its status, if it answered.
     pub(super) status: Option<Status>,
     /// Its members, if it has a quorum.
     pub(super) members: Option<Vec<Member>>,
-    /// For how long it has led and was listened to; `None`: its silence about others means nothing.
-    pub(super) listening: Option<Duration>,
-    /// How long ago it heard from each member, as the leader.
-    pub(super) heard: BTreeMap<MemberId, Duration>,
+    /// Since when it leads and is listened to; `None`: its silence about others means nothing.
+    pub(super) listening_since: Option<Moment>,
+    /// When it last heard from each member, as the leader.
+    pub(super) heard: BTreeMap<MemberId, Moment>,
     /// The digest of its keyspace, while it is gated.
     pub(super) hash: Option<KvHash>,
     /// The marker of the last restore, empty if there is none, while it is gated; `None` when not looked.

@@ -152,7 +152,7 @@ async fn look_at_etcd(
                 }
             }
             let seen = observer.look(Some(&child), now, Ask { members: true, metrics: true }).await;
-            let mut look = translate(&seen, now);
+            let mut look = translate(&seen);
             serves = look.members.is_some();
             if child.gate() == Gate::Gated && serves {
                 look.hash = client.hash_kv(Revision(0)).await.ok().map(|hash| KvHash {
@@ -189,7 +189,7 @@ fn unpublished(metrics: &Metrics) -> Option<Status> {
     Some(Status { leader: None, term: 0, index, revision, learner: true })
 }
 
-fn translate(seen: &Observation, now: e2d_core::time::Moment) -> EtcdLook {
+fn translate(seen: &Observation) -> EtcdLook {
     let status = seen.status.as_ref().and_then(|status| status.as_ref().ok());
     let status = status.map(|status| Status {
         leader: status.leader,
@@ -211,8 +211,9 @@ fn translate(seen: &Observation, now: e2d_core::time::Moment) -> EtcdLook {
             };
             members.iter().map(member).collect()
         }),
-        listening: seen.listening_since.map(|since| now.since(since)),
-        heard: seen.heard.iter().map(|(member, at)| (*member, now.since(*at))).collect(),
+        at: seen.at,
+        listening_since: seen.listening_since,
+        heard: seen.heard.clone(),
         ..EtcdLook::default()
     }
 }

@@ -17,7 +17,7 @@ use e2d_core::action::{Action, Refusal};
 use e2d_core::id::{BootId, NodeId, Nonce};
 use e2d_core::interview::{self, Question};
 use e2d_core::observe::{Gate, Process, Seen, World};
-use e2d_core::plan::{self, Plan, Verdict};
+use e2d_core::plan::{self, Plan, TRACKS, Track, Verdict};
 use e2d_core::report::Report;
 use e2d_core::time::Moment;
 use holds::Holds;
@@ -38,9 +38,6 @@ const TICK_AT_REST: Duration = Duration::from_secs(1);
 
 /// How often systemd's watchdog is told that the mind still thinks; the unit allows a minute.
 const WATCHDOG: Duration = Duration::from_secs(10);
-
-/// The track of acts for the cluster.
-const CLUSTER: usize = 1;
 
 /// How a run ended.
 pub(super) enum Ending {
@@ -71,7 +68,7 @@ pub(super) struct Mind {
     vacant_since: Option<Moment>,
     journal: Journal,
     world: World,
-    busy: [Option<String>; 2],
+    busy: [Option<String>; TRACKS.len()],
     told: String,
     is_noted: bool,
     looked: u64,
@@ -118,7 +115,7 @@ impl Mind {
             vacant_since: None,
             journal,
             world,
-            busy: [None, None],
+            busy: Default::default(),
             told: String::new(),
             is_noted: true,
             looked: 0,
@@ -150,11 +147,12 @@ impl Mind {
             while let Ok(fact) = inbox.try_recv() {
                 self.learn(fact).await;
             }
-            if self.world.stopping && self.world.runs().is_none() && self.busy[0].is_none() {
+            if self.world.stopping && self.world.runs().is_none() && self.is_idle(Track::Node) {
                 self.talk.leave().await;
                 return Ending::Stopped;
             }
-            if self.again && self.busy == [None, None] {
+            // An archive that is cut off leaves nothing that looks whole, and is taken anew.
+            if self.again && self.is_idle(Track::Node) && self.is_idle(Track::Members) {
                 self.talk.leave().await;
                 return Ending::Again;
             }
@@ -227,7 +225,7 @@ impl Mind {
     /// Answers what another node asks about its disk, after what was asked is durable. While the same
     /// file is being written for another reason the question is dropped: its asker repeats it.
     async fn testify(&mut self, incoming: e2d_gossip::Incoming) {
-        let writing = self.busy[0].is_some();
+        let writing = !self.is_idle(Track::Node);
         let Ok(question) = serde_json::from_slice::<Question>(&incoming.body) else { return };
         if writing || question.node != incoming.from.node {
             return;
@@ -246,8 +244,9 @@ impl Mind {
     }
 
     fn learn_etcd(&mut self, look: EtcdLook) {
-        let at = self.world.now;
-        if self.world.runs().is_none() {
+        let at = look.at;
+        // A look that began before this etcd did is none of it.
+        if !matches!(self.world.etcd.process, Process::Running { since, .. } if since <= at) {
             return;
         }
         let claim = self.world.state.place.map(|place| place.claim.to_string());
@@ -255,14 +254,13 @@ impl Mind {
         if let Some(value) = look.status {
             etcd.status = Some(Seen { value, at });
         }
-        if let Some(value) = look.members {
-            etcd.members = Some(Seen { value, at });
-            etcd.read_at = Some(at);
-        }
-        etcd.listening_since = look.listening.map(|ago| at - ago);
-        etcd.heard.extend(look.heard.into_iter().map(|(member, ago)| (member, at - ago)));
+        etcd.listening_since = look.listening_since;
+        etcd.heard.extend(look.heard);
         etcd.hash = look.hash;
         etcd.marked = look.marker.map(|marker| claim.is_some_and(|claim| marker.contains(&claim)));
+        if let Some(members) = look.members {
+            self.world.see_members(members, at);
+        }
         if !self.ready && self.world.serves() && self.world.runs() == Some(Gate::Open) {
             self.ready = true;
             tracing::info!("Server is ready!");
@@ -272,11 +270,15 @@ impl Mind {
         }
     }
 
+    fn is_idle(&self, track: Track) -> bool {
+        self.busy[track as usize].is_none()
+    }
+
     /// An act has ended: what it changed on the disk is known now.
-    fn conclude(&mut self, track: usize, action: &Action, outcome: &Outcome) {
+    fn conclude(&mut self, track: Track, action: &Action, outcome: &Outcome) {
         let kind = action.kind();
         let now = self.world.now;
-        let decision = self.busy[track].take().unwrap_or_default();
+        let decision = self.busy[track as usize].take().unwrap_or_default();
         let failed = match outcome {
             Outcome::Failed(why) => Some(why.clone()),
             _ => None,
@@ -312,9 +314,7 @@ impl Mind {
         if !routine {
             self.note(&decision, action.to_string(), said);
         }
-        if track == CLUSTER {
-            self.answer_order(outcome);
-        }
+        self.answer_order(track, outcome);
         if matches!(action, Action::WriteLineage { .. } | Action::Archive) {
             self.looked += 1;
         }
@@ -359,7 +359,7 @@ impl Mind {
     /// nodes than before. What is observed slowly at rest is then observed quickly again.
     fn note_stirring(&mut self, report: &Report) {
         let faces: Vec<_> = self.world.peers.iter().map(|(node, peer)| (*node, peer.boot, peer.alive)).collect();
-        let busy = self.busy != [None, None] || !report.lines.is_empty();
+        let busy = self.busy.iter().any(Option::is_some) || !report.lines.is_empty();
         if busy || !self.world.serves() || faces != self.faces {
             self.stirred_at = self.world.now;
             self.faces = faces;
@@ -384,6 +384,12 @@ impl Mind {
         }
     }
 
+    /// Hands an act out.
+    fn begin(&mut self, track: Track, decision: &str, action: Action) {
+        self.busy[track as usize] = Some(decision.to_owned());
+        self.hands.begin(track, action, &self.world);
+    }
+
     /// Plans, tells what changed, and begins what is to be done.
     async fn think(&mut self) -> Option<Refusal> {
         self.world.entropy = rand::random();
@@ -393,7 +399,8 @@ impl Mind {
         self.talk.ask(&self.world);
         self.count_verdicts(&plan.report);
         self.publish(&plan.report);
-        let Plan { node, cluster, look_every, report, .. } = plan;
+        let acts: Vec<(Track, Action)> = plan.acts().map(|(track, action)| (track, action.clone())).collect();
+        let Plan { look_every, report, .. } = plan;
         self.tell_changes(&report);
         self.look_for_news();
         self.note_stirring(&report);
@@ -403,21 +410,19 @@ impl Mind {
         });
         let decisions = report.lines.into_iter().filter(|line| matches!(line.verdict, Verdict::Act(_)));
         let mut names = decisions.map(|line| line.decision);
-        // What a person ordered comes before what the plan would do for the cluster.
-        self.begin_order();
-        for (track, action) in [node, cluster].into_iter().enumerate() {
-            let Some(action) = action else { continue };
+        // What a person ordered comes before what the plan would do.
+        self.begin_orders();
+        for (track, action) in acts {
             let name = names.next().unwrap_or_default();
             if let Action::Refuse { why } = action {
                 tracing::error!(%why, "refusing to run");
                 return Some(why);
             }
-            if self.busy[track].is_none() && !self.again {
+            if self.is_idle(track) && !self.again {
                 if !matches!(action, Action::Recall(_)) {
                     tracing::info!(decision = name, act = %action, "acting");
                 }
-                self.busy[track] = Some(name.to_owned());
-                self.hands.begin(track, action, &self.world);
+                self.begin(track, name, action);
             }
         }
         None

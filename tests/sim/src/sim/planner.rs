@@ -34,16 +34,15 @@ impl Sim {
             None => e2d_core::plan::plan(&process.world),
             Some(mutant) => e2d_core::plan::plan(&mutant.lie(&process.world, &mut process.memo)),
         };
+        let actions: Vec<_> = plan.acts().map(|(track, action)| (track, action.clone())).collect();
         let word = match mutant {
             None => plan.word,
             Some(mutant) => mutant.word(plan.word, &mut process.memo),
         };
         self.tell(h, word);
-        for (track, action) in [plan.node, plan.cluster].into_iter().enumerate() {
-            let Some(action) = action else { continue };
+        for (track, action) in actions {
             let Some(process) = &mut self.hosts[h].process else { return };
-            if !process.busy[track] {
-                process.busy[track] = true;
+            if !std::mem::replace(&mut process.busy[track as usize], true) {
                 crate::acts::begin(self, h, track, action);
             }
         }

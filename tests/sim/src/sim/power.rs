@@ -91,7 +91,7 @@ impl Sim {
             ahead,
             world,
             gossip: None,
-            busy: [false; 2],
+            busy: Default::default(),
             planned: false,
             looks: 0,
             round: None,

@@ -73,18 +73,18 @@ impl Sim {
             }
             let gated = etcd.gate == Gate::Gated;
             if let Some((seats, marked)) = serving {
-                seen.read_at = Some(now);
                 let members = seats.into_iter().map(|(id, seat)| Member {
                     id,
                     name: seat.name,
                     peer_url: seat.peer_url,
                     learner: !seat.voter,
                 });
-                seen.members = Some(Seen { value: members.collect(), at: now });
+                let members = members.collect();
                 seen.marked = if gated { Some(marked) } else { seen.marked };
+                process.world.see_members(members, now);
             }
             if gated {
-                seen.hash = Some(KvHash {
+                process.world.etcd.hash = Some(KvHash {
                     revision: disk.applied.keys.revision,
                     compacted: e2d_core::id::Revision(0),
                     hash: crate::acts::data::hash(&disk.applied.keys),

@@ -7,6 +7,7 @@ use e2d_core::action::Launch;
 use e2d_core::id::{ArchiveId, MemberId};
 use e2d_core::observe::{Gate, World};
 use e2d_core::operator;
+use e2d_core::time::Moment;
 use e2d_etcd::child;
 use e2d_etcd::client::CallError;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// How long etcd may take to stop in order.
 const STOP_WITHIN: Duration = Duration::from_secs(40);
+/// How old the plan of a change may be when it is sent to etcd.
+const TOO_LATE: Duration = Duration::from_secs(2);
 /// How long etcd may take to hand leadership over.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -38,7 +41,7 @@ impl Hands {
     pub(super) async fn stop(&self, world: &World) -> Outcome {
         let Some(child) = self.child() else { return Outcome::Done };
         if let Ok(heir) = operator::heir(world)
-            && let Err(error) = self.hand_over(heir).await
+            && let Err(error) = self.hand_over(heir, world.now).await
         {
             tracing::warn!(error, to = %heir, "leadership not handed over");
         }
@@ -47,8 +50,9 @@ impl Hands {
     }
 
     /// Hands leadership over to a voter.
-    pub(in crate::run) async fn hand_over(&self, heir: MemberId) -> Result<(), String> {
+    pub(in crate::run) async fn hand_over(&self, heir: MemberId, planned: Moment) -> Result<(), String> {
         let client = self.client().await.map_err(|error| chain(&error))?;
+        self.in_time(planned)?;
         client.within(HAND_OVER_WITHIN).move_leader(heir).await.map_err(|error| chain(&error))?;
         tracing::info!(to = %heir, "leadership handed over");
         Ok(())
@@ -62,26 +66,46 @@ impl Hands {
             "epoch": place.epoch,
             "claim": place.claim,
         });
-        self.call(async |client| client.mark_restored(marker.to_string().as_bytes()).await.map(|_| Outcome::Done)).await
+        self.call(world.now, async |client| {
+            client.mark_restored(marker.to_string().as_bytes()).await.map(|_| Outcome::Done)
+        })
+        .await
     }
 
-    pub(super) async fn add_learner(&self, peer_url: &str) -> Outcome {
-        self.call(async |client| client.add_learner(&[peer_url]).await.map(|(member, _)| Outcome::Added(member))).await
+    pub(super) async fn add_learner(&self, peer_url: &str, planned: Moment) -> Outcome {
+        self.call(planned, async |client| {
+            client.add_learner(&[peer_url]).await.map(|(member, _)| Outcome::Added(member))
+        })
+        .await
     }
 
-    pub(super) async fn promote(&self, member: MemberId) -> Outcome {
-        self.call(async |client| client.promote(member).await.map(|_| Outcome::Done)).await
+    pub(super) async fn promote(&self, member: MemberId, planned: Moment) -> Outcome {
+        self.call(planned, async |client| client.promote(member).await.map(|_| Outcome::Done)).await
     }
 
-    pub(super) async fn remove(&self, member: MemberId) -> Outcome {
-        self.call(async |client| client.remove(member).await.map(|_| Outcome::Done)).await
+    pub(super) async fn remove(&self, member: MemberId, planned: Moment) -> Outcome {
+        self.call(planned, async |client| client.remove(member).await.map(|_| Outcome::Done)).await
     }
 
-    async fn call(&self, call: impl AsyncFnOnce(e2d_etcd::client::Client) -> Result<Outcome, CallError>) -> Outcome {
-        let outcome = match self.client().await {
-            Ok(client) => call(client).await,
-            Err(error) => Err(error),
+    async fn call(
+        &self,
+        planned: Moment,
+        call: impl AsyncFnOnce(e2d_etcd::client::Client) -> Result<Outcome, CallError>,
+    ) -> Outcome {
+        let client = match self.client().await {
+            Ok(client) => client,
+            Err(error) => return Outcome::Failed(chain(&error)),
         };
-        outcome.unwrap_or_else(|error| Outcome::Failed(chain(&error)))
+        match self.in_time(planned) {
+            Ok(()) => call(client).await.unwrap_or_else(|error| Outcome::Failed(chain(&error))),
+            Err(late) => Outcome::Failed(late),
+        }
+    }
+
+    /// A process that was frozen must not change the members by what was right before: whoever was dead then may serve
+    /// by now.
+    fn in_time(&self, planned: Moment) -> Result<(), String> {
+        let age = self.setting.now().since(planned);
+        if age <= TOO_LATE { Ok(()) } else { Err(format!("planned {} s ago: too late to be sent", age.as_secs())) }
     }
 }

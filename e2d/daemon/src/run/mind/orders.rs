@@ -1,25 +1,30 @@
 //! What operators order: judged by the core, carried out by the hands, written into the decision log.
 //!
-//! A removal and an archive go through the same track as the plan's acts for the cluster, one at a time
-//! (S5): they wait for an act that is under way, and are judged when their turn comes.
+//! A removal and an archive go through the same tracks as the plan's acts, one at a time (S5): they wait
+//! for an act that is under way there, and are judged when their turn comes.
 
-use super::{CLUSTER, Mind};
+use super::Mind;
 use crate::admin::order::{Answer, Denial, Order, Request};
 use crate::run::fact::{Fact, Outcome};
 use e2d_core::action::Action;
 use e2d_core::id::MemberId;
 use e2d_core::operator::{self, Refused};
+use e2d_core::plan::{TRACKS, Track};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How many orders may wait for their turn.
 const MOST_WAITING: usize = 4;
 
-/// Orders that wait for the cluster's track, and the one that is on it.
+/// Orders that wait for their track, and those that are on one.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     waiting: VecDeque<Request>,
-    current: Option<(Request, String)>,
+    current: [Option<(Request, String)>; TRACKS.len()],
+}
+
+fn track(order: &Order) -> Track {
+    if matches!(order, Order::Save) { Track::Backup } else { Track::Members }
 }
 
 fn denial(refused: &Refused) -> Denial {
@@ -86,9 +91,9 @@ impl Mind {
                 return;
             }
         };
-        let (hands, facts) = (self.hands.clone(), self.hands.facts());
+        let (hands, facts, planned) = (self.hands.clone(), self.hands.facts(), self.world.now);
         tokio::spawn(async move {
-            let outcome = hands.hand_over(heir).await;
+            let outcome = hands.hand_over(heir, planned).await;
             let _ = facts.send(Fact::HandedOver { request, heir, outcome }).await;
         });
     }
@@ -101,12 +106,17 @@ impl Mind {
         self.reply(request, answer.map_err(Denial::Failed));
     }
 
-    /// Begins the order whose turn it is, if the track is free.
-    pub(super) fn begin_order(&mut self) {
-        if self.busy[CLUSTER].is_some() {
-            return;
+    /// Begins the orders whose turn it is.
+    pub(super) fn begin_orders(&mut self) {
+        for on in TRACKS.into_iter().filter(|on| self.is_idle(*on)).collect::<Vec<_>>() {
+            let turn = self.orders.waiting.iter().position(|request| track(&request.order) == on);
+            if let Some(request) = turn.and_then(|turn| self.orders.waiting.remove(turn)) {
+                self.begin_order(on, request);
+            }
         }
-        let Some(request) = self.orders.waiting.pop_front() else { return };
+    }
+
+    fn begin_order(&mut self, track: Track, request: Request) {
         if self.world.stopping || self.again {
             self.reply(request, Err(Denial::Later("this node is stopping".to_owned())));
             return;
@@ -127,16 +137,15 @@ impl Mind {
                     Action::Remove(evidence) => evidence.because().to_owned(),
                     _ => String::new(),
                 };
-                self.orders.current = Some((request, because));
-                self.busy[CLUSTER] = Some("operator".to_owned());
-                self.hands.begin(CLUSTER, action, &self.world);
+                self.orders.current[track as usize] = Some((request, because));
+                self.begin(track, "operator", action);
             }
         }
     }
 
     /// The act of an order has ended, if it was one. The decision log has it already.
-    pub(super) fn answer_order(&mut self, outcome: &Outcome) {
-        let Some((request, because)) = self.orders.current.take() else { return };
+    pub(super) fn answer_order(&mut self, track: Track, outcome: &Outcome) {
+        let Some((request, because)) = self.orders.current[track as usize].take() else { return };
         let answer = match outcome {
             Outcome::Failed(why) => Err(Denial::Failed(why.clone())),
             Outcome::Archived(receipt) => Ok(Answer::Saved((**receipt).clone())),

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const INTERVALS: u32 = 10;
 /// How much of the time may be spent on sums: one part in so many.
 const SPARING: u32 = 200;
+/// How long after a failure the next is tried: until then the revision may be compacted, and another told.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How long one may take.
 const SUM_WITHIN: Duration = Duration::from_mins(5);
 
@@ -21,6 +23,7 @@ const SUM_WITHIN: Duration = Duration::from_mins(5);
 pub(super) struct Sums {
     pub(super) agreement: Agreement,
     due: Moment,
+    retry: Moment,
     busy: bool,
 }
 
@@ -45,7 +48,8 @@ impl Mind {
         };
         let known = self.sums.agreement.mine.filter(|sum| sum.claim == place.claim).map(|sum| sum.revision);
         // A sum of a revision that was summed already would say the same, unless the leader wants to know again.
-        if let Some(revision) = revision.filter(|revision| !self.sums.busy && known != Some(*revision)) {
+        let may = !self.sums.busy && self.world.now >= self.sums.retry;
+        if let Some(revision) = revision.filter(|revision| may && known != Some(*revision)) {
             self.take_sum(place.claim, revision);
         } else if self.world.leads() && revision.is_some() && !self.sums.busy {
             self.sums.due = self.world.now + self.sum_every();
@@ -83,8 +87,9 @@ impl Mind {
     pub(super) fn summed(&mut self, sum: Option<Sum>, took: Duration) {
         self.sums.busy = false;
         self.sums.due = self.world.now + self.sum_every().max(took * SPARING);
-        if sum.is_some() {
-            self.sums.agreement.mine = sum;
+        match sum {
+            Some(_) => self.sums.agreement.mine = sum,
+            None => self.sums.retry = self.world.now + RETRY_AFTER,
         }
     }
 
