@@ -2,7 +2,7 @@
 //! same things after the same events.
 
 use crate::action::Kind;
-use crate::id::{BootId, NodeId};
+use crate::id::{BootId, MemberId, NodeId};
 use crate::interview::{Interview, Testimony};
 use crate::lineage::{Lineage, LineageState};
 use crate::memory::{Identity, Phase, Recall, State};
@@ -10,6 +10,12 @@ use crate::observe::{DataDir, Failure, Member, Peer, Process, Seen, StoreView, T
 use crate::time::Moment;
 use crate::word::Word;
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How many learners are remembered, with the nodes that they were added for.
+const SPONSORED: usize = 16;
+/// For how long etcd must have run for earlier failures to start it to be forgotten.
+const ENDURED: Duration = Duration::from_secs(30);
 
 impl World {
     /// Gossip holds a node alive, or dead, at an address; `heard_at` is when a packet of its own last
@@ -165,9 +171,28 @@ impl World {
         (self.etcd.hash, self.etcd.marked) = (None, None);
     }
 
-    /// An act succeeded: its failures are forgotten.
+    /// A learner was added for a node. What is remembered of earlier ones is bounded.
+    pub fn sponsor(&mut self, member: MemberId, node: NodeId) {
+        self.sponsored.insert(member, (node, self.now));
+        while self.sponsored.len() > SPONSORED {
+            let oldest = self.sponsored.iter().min_by_key(|(_, (_, at))| *at).map(|(member, _)| *member);
+            oldest.and_then(|oldest| self.sponsored.remove(&oldest));
+        }
+    }
+
+    /// etcd has run and answered for long enough that its next end is a new trouble.
+    pub fn endured(&mut self) {
+        let runs = matches!(self.etcd.process, Process::Running { since, .. } if self.now.since(since) >= ENDURED);
+        if runs && self.status().is_some() {
+            self.failures.remove(&Kind::Start);
+        }
+    }
+
+    /// An act succeeded: its failures are forgotten. That etcd was started says nothing yet, see [`Self::endured`].
     pub fn succeeded(&mut self, kind: Kind) {
-        self.failures.remove(&kind);
+        if kind != Kind::Start {
+            self.failures.remove(&kind);
+        }
         self.outdate(kind);
     }
 

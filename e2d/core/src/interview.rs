@@ -6,7 +6,7 @@
 //! and none knows better (S3, S11, S16, S17). Cloud, store and DNS are not asked.
 
 use crate::id::{BootId, MemberId, NodeId};
-use crate::lineage::LineageState;
+use crate::lineage::{LineageState, Recorded};
 use crate::memory::{Heard, Place, Recall};
 use crate::observe::World;
 use crate::plan::adopt;
@@ -172,8 +172,8 @@ pub fn weigh(world: &World, place: &Place, term: u64, index: u64, interview: &In
     if present >= needed { Finding::Clear } else { Finding::Missing { silent, needed } }
 }
 
-/// The nodes of the members last known, and how many members there are: the founders while the epoch
-/// forms, then what our etcd listed last, or the record.
+/// The nodes of the voters last known, and how many voters there are: the founders while the epoch
+/// forms, then what our etcd listed last, or the record where that is newer.
 #[must_use]
 pub fn fellows(world: &World, place: &Place) -> (Vec<NodeId>, usize) {
     let lineage = world.lineage().filter(|lineage| lineage.claim.nonce == place.claim);
@@ -182,11 +182,13 @@ pub fn fellows(world: &World, place: &Place) -> (Vec<NodeId>, usize) {
         return (founders.iter().map(|founder| founder.node).collect(), founders.len());
     }
     let listed = world.recall.members.as_slice();
-    let members = if listed.is_empty() { lineage.map_or(listed, |lineage| &lineage.members) } else { listed };
+    let recorded = lineage.filter(|lineage| listed.is_empty() || lineage.version() > world.recall.listed);
+    let members = recorded.map_or(listed, |lineage| &lineage.members);
+    let voters: Vec<&Recorded> = members.iter().filter(|member| !member.learner).collect();
     // A cluster that was just taken over has not listed its members yet: it has at least this one. Any other disk has
     // forgotten them: until somebody tells the lineage, there are as many as there are to be.
     let least = if adopt::is_unrecorded(place) || !members.is_empty() { 1 } else { world.policy.size };
-    (members.iter().filter_map(|member| member.node).collect(), members.len().max(least))
+    (voters.iter().filter_map(|member| member.node).collect(), voters.len().max(least))
 }
 
 /// Whether what was heard of a disk is beyond what the disk itself shows.

@@ -134,6 +134,9 @@ pub struct Recorded {
     /// Whether its data directory is a mount of its own.
     #[serde(default)]
     pub mounted: bool,
+    /// Whether it has no vote.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub learner: bool,
     /// Whether its etcd has run: a disk that then holds nothing has lost what it promised.
     #[serde(default)]
     pub started: bool,

@@ -78,6 +78,10 @@ pub struct State {
     /// Promises made for a birth without a store, oldest first.
     #[serde(default)]
     pub vows: Vec<Vow>,
+    /// Where other members reached this disk's etcd when it last answered: another machine with this disk, or another
+    /// address, is known by it. etcd's own list may name the machine in another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
     /// Why the identity was given up, with the values that it rests on; written together with
     /// [`Phase::Abandoned`], and what the data's quarantine rests on later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +126,10 @@ pub struct Recall {
     /// The members that this node's etcd last listed, or the founders.
     #[serde(default)]
     pub members: Vec<Recorded>,
+    /// The version of the lineage object, epoch and `seq`, that was known when they were listed: what a newer one records
+    /// is newer.
+    #[serde(default)]
+    pub listed: (Epoch, u64),
     /// Where gossip last reached each node.
     #[serde(default)]
     pub addresses: BTreeMap<NodeId, String>,

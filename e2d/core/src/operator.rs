@@ -79,8 +79,8 @@ pub fn archive(world: &World) -> Result<(), Refused> {
     lead(world)?;
     let trouble = world.trouble.as_ref().map(|seen| Reason::StoreTrouble(seen.value.to_string()));
     let view = world.store_view().ok_or_else(|| Refused::Unsafe(trouble.unwrap_or(Reason::StoreNotSeen)))?;
-    let ours = world.state.place.map(|place| place.claim);
-    let stored = view.lineage.as_ref().map(|(stored, _)| stored.claim.nonce);
+    let ours = world.state.place.map(|place| (place.lineage, place.claim));
+    let stored = view.lineage.as_ref().map(|(stored, _)| (stored.lineage, stored.claim.nonce));
     if stored.is_some() && stored == ours { Ok(()) } else { Err(Refused::NotCurrent) }
 }
 

@@ -39,6 +39,24 @@ pub enum Reason {
     AnothersTurn(NodeId),
     /// Founders that have not promised yet.
     FoundersMissing(Vec<NodeId>),
+    /// The leader's node is away, while its etcd leads on.
+    LeaderUnattended {
+        /// The member that leads.
+        leader: MemberId,
+        /// Its node.
+        node: NodeId,
+    },
+    /// The store shows another lineage than the one that lives here.
+    OtherLineageStored {
+        /// The one that lives here.
+        ours: LineageId,
+        /// The one that the store shows.
+        theirs: LineageId,
+    },
+    /// A birth by vows names this disk, whose last vow was to another.
+    VowedToOthers,
+    /// No set of the empty nodes that are here fits the vows that they have made.
+    VowsConflict,
     /// The claim is not in this node's own view of the store yet.
     ClaimNotInStore,
     /// Somebody else's store shows another lineage than ours.
@@ -146,8 +164,8 @@ pub enum Reason {
         /// How many are needed.
         needed: usize,
     },
-    /// The followers reopen first.
-    FollowersFirst,
+    /// Another founder reopens first.
+    OthersReopen,
     /// A member is silent, and its death is not proved.
     DeathNotProved {
         /// Which member.
@@ -241,6 +259,23 @@ impl fmt::Display for Reason {
             Self::StoreNotShared { node, theirs } => {
                 write!(f, "node {node} sees lineage {theirs} in its store, and this node does not see it in its own")
             }
+            Self::LeaderUnattended { leader, node } => write!(
+                f,
+                "member {leader} leads, and node {node}, which runs it, is away: nobody replaces members until its e2d runs \
+                 again, or another member leads"
+            ),
+            Self::OtherLineageStored { ours, theirs } => write!(
+                f,
+                "the store shows lineage {theirs}, and lineage {ours} lives here: nothing is backed up into it"
+            ),
+            Self::VowedToOthers => f.write_str(
+                "a cluster was born that names this disk, which has vowed to found another since: it joins as a newcomer, \
+                 when its founders have removed it",
+            ),
+            Self::VowsConflict => f.write_str(
+                "the vows of the empty nodes that are here rule each other out: another empty node is needed, or one of \
+                 them with a new disk",
+            ),
             Self::StoreNotSharedBy { node, ours } => {
                 write!(f, "node {node} does not find lineage {ours} in its store, and this node sees it in its own")
             }
@@ -309,7 +344,7 @@ impl fmt::Display for Reason {
             Self::Stopping => f.write_str("this process was told to stop, and its etcd does not run any more"),
             Self::HashesDiffer => f.write_str("members that restored the same archive differ: it is not opened"),
             Self::GatedMissing { present, needed } => write!(f, "{present} of {needed} restored members run"),
-            Self::FollowersFirst => f.write_str("the followers reopen first"),
+            Self::OthersReopen => f.write_str("another founder reopens first, so that a majority always runs"),
             Self::DeathNotProved { member, missing } => write!(f, "member {member} may be dead, but {missing}"),
             Self::Alive(member) => {
                 write!(f, "member {member} is alive, and would come back by itself: stop its e2d first, if it is to go")

@@ -79,6 +79,20 @@ pub(crate) fn etcd_silence(world: &World, member: MemberId) -> Duration {
     world.now.since(etcd_heard(world, member))
 }
 
+/// For how long the leader's node must be away before others take over what it does beside its etcd.
+const UNATTENDED: Duration = Duration::from_mins(1);
+
+/// The leader, and its node, if gossip has held that node dead for a while, though its etcd leads on: nobody sees to the
+/// members then, and whoever runs that node must.
+pub(crate) fn unattended_leader(world: &World) -> Option<(MemberId, NodeId)> {
+    let leader = world.status()?.leader.filter(|_| !world.leads())?;
+    let node = node_of(world, world.members()?.iter().find(|member| member.id == leader)?)?;
+    let peer = world.peers.get(&node);
+    let since = peer.map_or(world.listening_since, |peer| peer.steady_since.max(world.listening_since));
+    let away = peer.is_none_or(|peer| !peer.alive) && Some(node) != world.node();
+    (away && world.now.since(since) >= UNATTENDED).then_some((leader, node))
+}
+
 /// Whether our etcd hears a member now, and its node does not say that it stopped it; itself always.
 #[must_use]
 pub fn is_present(world: &World, member: &Member) -> bool {

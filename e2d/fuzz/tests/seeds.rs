@@ -38,6 +38,7 @@ fn lineage() -> Lineage {
         instance: Some("i-1".to_owned()),
         machine: Some("m".to_owned()),
         mounted: true,
+        learner: false,
         started: true,
     };
     Lineage {

@@ -266,7 +266,7 @@ fn done(sim: &mut Sim, act: Act, outcome: Outcome) {
         }
         (Action::Stop { .. }, _) => world.exited(Process::Exited { cause: ExitCause::Stopped, at: now }),
         (Action::AddLearner { node, .. }, Outcome::Added(member)) => {
-            world.sponsored.insert(*member, (node, now));
+            world.sponsor(*member, node);
         }
         (Action::Archive, Outcome::Archived(id)) => {
             let id = *id;

@@ -1,22 +1,32 @@
 //! A full archive is due at the start of an epoch, and then every interval, unless nothing changed.
+//!
+//! The node beside etcd's leader takes it. While that node is away, though its etcd leads on, the lowest
+//! of the others does: a follower's archive is as good.
 
 use super::Verdict;
 use crate::action::Action;
+use crate::id::NodeId;
+use crate::lineage::Lineage;
+use crate::memory::Place;
 use crate::observe::World;
+use crate::reason::Reason;
+use crate::safety;
 
 /// Considers taking an archive.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
     let off = !world.policy.has_store || world.policy.archive_interval.is_zero();
-    let (false, true, Some(place)) = (off, world.leads(), world.state.place) else { return Verdict::Idle };
+    let (false, true, Some(place)) = (off, stands_in(world), world.state.place) else { return Verdict::Idle };
     let (Some(view), Some(status)) = (world.store_view(), world.status()) else { return Verdict::Idle };
     // Only the epoch that the store holds live may be archived (S16).
-    let current = view.lineage.as_ref().is_some_and(|(stored, _)| stored.claim.nonce == place.claim);
-    if !current {
-        return Verdict::Idle;
+    match &view.lineage {
+        Some((stored, _)) if (stored.lineage, stored.claim.nonce) == (place.lineage, place.claim) => {}
+        Some((stored, _)) => return other(world, &place, stored),
+        None => return Verdict::Idle,
     }
-    let newest =
-        view.archives.iter().filter(|archive| archive.epoch == place.epoch).map(|archive| archive.revision).max();
+    // What was never verified is verified first, which the act sees to.
+    let ours = view.archives.iter().filter(|archive| archive.epoch == place.epoch && archive.verified);
+    let newest = ours.map(|archive| archive.revision).max();
     let due = match (&world.archived, newest) {
         (Some(last), _) => {
             let waited = world.now.since(last.at) >= world.policy.archive_interval;
@@ -26,4 +36,28 @@ pub fn consider(world: &World) -> Verdict {
         (None, Some(revision)) => status.revision > revision,
     };
     if due { Verdict::Act(Action::Archive) } else { Verdict::Idle }
+}
+
+/// Whether backups are this node's: it leads, or the leader's node is away and this is the lowest that serves.
+fn stands_in(world: &World) -> bool {
+    if world.leads() {
+        return true;
+    }
+    let serving = world.words().filter(|(_, word)| word.progress.is_some_and(|progress| progress.serves));
+    let lowest = |me: NodeId| serving.map(|(node, _)| node).all(|node| me < node);
+    world.serves() && safety::unattended_leader(world).is_some() && world.node().is_some_and(lowest)
+}
+
+/// The store shows another epoch, or another lineage, than the one that lives here.
+fn other(world: &World, place: &Place, stored: &Lineage) -> Verdict {
+    let known = world.lineage().filter(|known| known.lineage == place.lineage && known.claim.nonce == place.claim);
+    match known {
+        Some(known) if stored.lineage != known.lineage => {
+            Verdict::Wait(Reason::OtherLineageStored { ours: known.lineage, theirs: stored.lineage })
+        }
+        Some(known) if known.is_newer_than(stored) => {
+            Verdict::Wait(Reason::StoreLags { stored: stored.seq, known: known.seq })
+        }
+        _ => Verdict::Idle,
+    }
 }

@@ -9,6 +9,7 @@ use crate::memory::{Phase, Place};
 use crate::observe::{DataDir, World};
 use crate::reason::Reason;
 use crate::safety;
+use std::net::IpAddr;
 
 /// Considers whether another machine speaks with our node id.
 #[must_use]
@@ -48,8 +49,12 @@ fn is_unlisted(world: &World, place: &Place) -> bool {
     listed.peek().is_some() && listed.all(|member| member.member != place.member && member.node != world.node())
 }
 
-/// Where this disk's member belongs, as far as it is written down: in etcd's list, in the record, or in the claim.
+/// Where this disk's member belongs, as far as it is written down: where it last ran, else in etcd's list, in the record,
+/// or in the claim.
 pub(super) fn home(world: &World) -> Option<&str> {
+    if let Some(home) = &world.state.home {
+        return Some(home);
+    }
     let me = world.node()?;
     let listed = world.recall.members.iter().find(|member| member.node == Some(me));
     let lineage = world.lineage();
@@ -62,5 +67,7 @@ pub(super) fn home(world: &World) -> Option<&str> {
 pub(super) fn elsewhere<'a>(world: &'a World, place: &Place) -> Option<&'a str> {
     let home = home(world)?;
     let alone = interview::fellows(world, place).1 <= 1;
-    (!alone && safety::host(home) != safety::host(&world.me.peer_url)).then_some(home)
+    // A name in etcd's list, as plain etcd may have it, says nothing about the machine that this is.
+    let named = world.state.home.is_none() && safety::host(home).is_none_or(|host| host.parse::<IpAddr>().is_err());
+    (!alone && !named && safety::host(home) != safety::host(&world.me.peer_url)).then_some(home)
 }

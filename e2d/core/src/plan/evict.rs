@@ -6,13 +6,17 @@
 use super::Verdict;
 use crate::action::Action;
 use crate::observe::{Member, World};
+use crate::reason::Reason;
 use crate::safety;
 
 /// Considers removing one member.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
     if !world.leads() {
-        return Verdict::Idle;
+        return match safety::unattended_leader(world) {
+            Some((leader, node)) => Verdict::Wait(Reason::LeaderUnattended { leader, node }),
+            None => Verdict::Idle,
+        };
     }
     let (Some(members), Some(place)) = (world.members(), world.state.place) else { return Verdict::Idle };
     let suspect = |member: &&Member| member.id != place.member && safety::may_be_dead(world, member);

@@ -15,7 +15,12 @@ use crate::observe::{DataDir, ExitCause, Gate, Process, World};
 use crate::quorum;
 use crate::reason::Reason;
 use crate::safety;
-use crate::word::EtcdWord;
+use crate::vow::Vow;
+use crate::word::{EtcdWord, Word};
+use std::time::Duration;
+
+/// How long founders that come later are waited for, where enough others have come.
+const OTHERS: Duration = Duration::from_secs(5);
 
 /// Considers the claim that names this node.
 #[must_use]
@@ -49,6 +54,13 @@ fn promise(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
         && let Some(wait) = not_in_our_store(world, lineage)
     {
         return wait;
+    }
+    // Whoever vowed to others since would count in two majorities.
+    if !world.policy.has_store
+        && lineage.claim.kind == ClaimKind::Birth
+        && world.state.vows.last().map(Vow::founds) != Some((lineage.lineage, lineage.claim.nonce))
+    {
+        return Verdict::Wait(Reason::VowedToOthers);
     }
     if world.runs().is_some() {
         let ours = world.state.place.map_or(lineage.epoch, |place| place.epoch);
@@ -199,7 +211,8 @@ fn became_member(world: &World) -> Verdict {
     if world.status().is_none() {
         return Verdict::Wait(Reason::Settling);
     }
-    let state = State { phase: Phase::Member, opened: true, ..world.state.clone() };
+    let home = Some(world.me.peer_url.clone());
+    let state = State { phase: Phase::Member, opened: true, home, ..world.state.clone() };
     Verdict::Act(Action::Remember(Box::new(state)))
 }
 
@@ -233,7 +246,7 @@ fn agree(world: &World, lineage: &Lineage) -> Verdict {
     }
     let Some(own) = world.etcd.hash else { return Verdict::Wait(Reason::Settling) };
     let founders = lineage.claim.founders.len();
-    let mut present = 1;
+    let (mut present, mut lags) = (1, false);
     for (node, word) in world.words() {
         let runs = lineage.founder(node).is_some() && word.founds(lineage.claim.nonce) && word.etcd == EtcdWord::Gated;
         if !runs {
@@ -244,8 +257,12 @@ fn agree(world: &World, lineage: &Lineage) -> Verdict {
             Some(hash) if (hash.revision, hash.compacted) == (own.revision, own.compacted) => {
                 return Verdict::Wait(Reason::HashesDiffer);
             }
-            _ => return Verdict::Wait(Reason::Settling),
+            _ => lags = true,
         }
+    }
+    // Whoever runs and does not get so far, cut off from the others' etcd for one, does not hold the rest up.
+    if lags && world.now.since(latest_change(world, lineage)) < OTHERS {
+        return Verdict::Wait(Reason::Settling);
     }
     if !quorum::reached(present, founders) {
         return Verdict::Wait(Reason::GatedMissing { present, needed: quorum::majority(founders) });
@@ -294,28 +311,35 @@ fn record_of_founders(world: &World, lineage: &Lineage) -> Vec<Recorded> {
             instance: if own { world.me.instance.clone() } else { told.and_then(|word| word.instance.clone()) },
             machine: if own { Some(world.me.machine.clone()) } else { told.map(|word| word.machine.clone()) },
             mounted: if own { world.me.mounted } else { told.is_some_and(|word| word.mounted) },
+            learner: false,
             started: birth || own || told.is_some_and(|word| word.etcd != EtcdWord::Stopped),
         }
     };
     lineage.claim.founders.iter().map(of).collect()
 }
 
-/// Runs gated, and the lineage is live: serve. Followers first, so that the leader can go on
-/// committing, then the leader.
+/// Runs gated, and the lineage is live: serve. One after the other, so that a majority always runs, and the leader last, so
+/// that it goes on committing (S4).
 fn reopen(world: &World, lineage: &Lineage) -> Verdict {
     if world.runs() != Some(Gate::Gated) {
         return Verdict::Idle;
     }
     if !world.state.opened || world.state.phase != Phase::Member {
-        let state = State { opened: true, phase: Phase::Member, ..world.state.clone() };
+        let home = Some(world.me.peer_url.clone());
+        let state = State { opened: true, phase: Phase::Member, home, ..world.state.clone() };
         return Verdict::Act(Action::Remember(Box::new(state)));
     }
-    let others_gated = world.words().any(|(node, word)| {
-        lineage.founder(node).is_some() && word.founds(lineage.claim.nonce) && word.etcd == EtcdWord::Gated
-    });
-    let patience = std::time::Duration::from_secs(5);
-    if world.leads() && others_gated && world.now.since(world.lineage_since) < patience {
-        return Verdict::Wait(Reason::FollowersFirst);
+    let serves = |word: &Word| word.etcd == EtcdWord::Open && word.progress.is_some_and(|progress| progress.serves);
+    let leads = |word: &Word| word.progress.is_some_and(|progress| progress.leads);
+    let earlier = |node: NodeId, word: &Word| world.leads() || (Some(node) < world.node() && !leads(word));
+    let reopens = |node: NodeId, word: &Word| {
+        let founds = lineage.founder(node).is_some() && word.founds(lineage.claim.nonce);
+        founds && (word.etcd == EtcdWord::Gated || word.phase == Phase::Member) && !serves(word)
+    };
+    let waits = world.words().any(|(node, word)| reopens(node, word) && earlier(node, word));
+    let founders = u32::try_from(lineage.claim.founders.len()).unwrap_or(1);
+    if waits && world.now.since(world.lineage_since) < OTHERS * founders {
+        return Verdict::Wait(Reason::OthersReopen);
     }
     Verdict::Act(Action::Stop { why: StopReason::Reopen })
 }

@@ -25,6 +25,10 @@ fn newest(world: &World) -> Option<&Lineage> {
         if let Some(stored) = stored.filter(|stored| stored.lineage != known.lineage && is_unbound(world)) {
             return Some(stored);
         }
+        // A disk belongs to what it vowed to found, if that was born.
+        if let Some(own) = vowed(world).filter(|own| own.lineage != known.lineage && is_unbound(world)) {
+            return Some(own);
+        }
         // Without a store a lineage ends with its disks, and others may have been born since.
         if !world.policy.has_store && is_unbound(world) && restore::all_gone(world, known).is_ok() {
             let served = |copy: &&Lineage| copy.lineage != known.lineage && is_served(world, copy.lineage);
@@ -37,7 +41,13 @@ fn newest(world: &World) -> Option<&Lineage> {
             None => seen.filter(|copy| copy.is_newer_than(known)).max_by_key(|copy| copy.version()),
         };
     }
-    stored.or_else(|| world.copies.values().max_by_key(|copy| (copy.version(), copy.nonce)))
+    stored.or_else(|| vowed(world)).or_else(|| world.copies.values().max_by_key(|copy| (copy.version(), copy.nonce)))
+}
+
+/// The copy of the lineage that this disk's last vow founds, if that was born.
+fn vowed(world: &World) -> Option<&Lineage> {
+    let founds = world.state.vows.last().filter(|_| !world.policy.has_store)?.founds();
+    world.copies.values().find(|copy| (copy.lineage, copy.claim.nonce) == founds)
 }
 
 fn is_served(world: &World, lineage: LineageId) -> bool {

@@ -35,15 +35,19 @@ pub fn consider(world: &World) -> Verdict {
     Verdict::Act(Action::AddLearner { node, peer_url: told.peer_url.clone() })
 }
 
-/// The free node that is to get a seat: the lowest whose peer URL no member has.
+/// The free node that is to get a seat: of those whose peer URL no member has the one that was offered the fewest, the
+/// lowest of them.
 fn candidate<'a>(world: &'a World, members: &[Member]) -> Option<(NodeId, &'a Word)> {
     let epoch = world.state.place?.epoch;
     let lineage = world.state.place?.lineage;
-    world.words().find(|(_, word)| {
+    let wanting = world.words().filter(|(_, word)| {
         let informed = word.known.is_some_and(|known| known.lineage == lineage && known.epoch == epoch);
         let taken = members.iter().any(|member| member.peer_url == word.peer_url);
         wants_a_seat(word) && informed && !taken
-    })
+    });
+    // Who had a seat offered and is still without one has its turn after the others.
+    let offered = |node: NodeId| world.sponsored.values().filter(|(whose, _)| *whose == node).count();
+    wanting.min_by_key(|(node, _)| (offered(*node), *node))
 }
 
 fn wants_a_seat(word: &Word) -> bool {

@@ -18,6 +18,9 @@ pub fn consider(world: &World) -> Verdict {
     }
     let (Some(members), Some(place)) = (world.members(), world.state.place) else { return Verdict::Idle };
     let Some((stored, version)) = world.stored() else { return put_back(world) };
+    if world.lineage().is_some_and(|known| known.is_newer_than(stored)) {
+        return put_back(world);
+    }
     let mine = stored.lineage == place.lineage && stored.claim.nonce == place.claim;
     if !mine || stored.state != LineageState::Live {
         return Verdict::Idle;
@@ -36,15 +39,17 @@ pub fn consider(world: &World) -> Verdict {
     Verdict::Act(Action::WriteLineage { replaces: Some(version.clone()), lineage: Box::new(lineage) })
 }
 
-/// The object vanished from the store while a quorum lives: it is written again.
+/// The object vanished from the store, or an older one came back, while a quorum lives: it is written again.
 fn put_back(world: &World) -> Verdict {
-    let gone = world.store_view().is_some_and(|view| view.lineage.is_none());
-    let (true, Some(known), Some(place)) = (gone, world.lineage(), world.state.place) else { return Verdict::Idle };
+    let (Some(view), Some(known), Some(place)) = (world.store_view(), world.lineage(), world.state.place) else {
+        return Verdict::Idle;
+    };
     let mine = known.lineage == place.lineage && known.claim.nonce == place.claim && known.state == LineageState::Live;
     let Some(members) = world.members().filter(|_| mine) else { return Verdict::Idle };
     let (nonce, _) = nonces(world);
     let lineage = Lineage { members: of(world, members), ..known.next(Nonce(nonce)) };
-    Verdict::Act(Action::WriteLineage { replaces: None, lineage: Box::new(lineage) })
+    let replaces = view.lineage.as_ref().map(|(_, version)| version.clone());
+    Verdict::Act(Action::WriteLineage { replaces, lineage: Box::new(lineage) })
 }
 
 /// etcd's list as a record: with the node of each member, and what is known of its machine.
@@ -67,6 +72,7 @@ pub fn of(world: &World, members: &[Member]) -> Vec<Recorded> {
             instance: before.and_then(|recorded| recorded.instance.clone()).or(instance),
             machine: before.and_then(|recorded| recorded.machine.clone()).or(machine),
             started: member.has_started(),
+            learner: member.learner,
             mounted: before.map(|recorded| recorded.mounted).or(mounted).unwrap_or(false),
         }
     };
@@ -77,7 +83,10 @@ pub fn of(world: &World, members: &[Member]) -> Vec<Recorded> {
 
 /// Whether two records name the same members at the same places.
 fn same(a: &[Recorded], b: &[Recorded]) -> bool {
-    let key = |recorded: &Recorded| (recorded.member, recorded.node, recorded.peer_url.clone(), recorded.started);
+    let key = |recorded: &Recorded| {
+        let standing = (recorded.started, recorded.learner);
+        (recorded.member, recorded.node, recorded.peer_url.clone(), standing)
+    };
     let sorted = |record: &[Recorded]| {
         let mut keys: Vec<_> = record.iter().map(key).collect();
         keys.sort();

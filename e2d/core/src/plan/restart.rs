@@ -8,6 +8,7 @@ use super::{Verdict, clone};
 use crate::action::{Action, Cluster, Launch, Refusal};
 use crate::id::NodeId;
 use crate::interview::{self, Finding, Interview};
+use crate::lineage::Lineage;
 use crate::memory::{Heard, Phase, Place, State};
 use crate::observe::{DataDir, ExitCause, Gate, Process, World};
 use crate::reason::Reason;
@@ -220,8 +221,13 @@ fn settled(world: &World) -> Verdict {
         return Verdict::Wait(Reason::Settling);
     }
     if world.state.phase == Phase::Joining {
-        let state = State { phase: Phase::Member, opened: true, ..world.state.clone() };
+        let home = Some(world.me.peer_url.clone());
+        let state = State { phase: Phase::Member, opened: true, home, ..world.state.clone() };
         return Verdict::Act(Action::Remember(Box::new(state)));
+    }
+    if world.state.phase == Phase::Member && world.state.home.as_ref() != Some(&world.me.peer_url) {
+        let home = Some(world.me.peer_url.clone());
+        return Verdict::Act(Action::Remember(Box::new(State { home, ..world.state.clone() })));
     }
     if let Some(recall) = remember_others(world) {
         return Verdict::Act(Action::Recall(Box::new(recall)));
@@ -241,6 +247,9 @@ fn remember_others(world: &World) -> Option<crate::memory::Recall> {
         recall.members = super::record::of(world, members);
     }
     let mut due = recall.members != world.recall.members;
+    if due {
+        recall.listed = world.lineage().map(Lineage::version).unwrap_or_default();
+    }
     for (node, peer) in world.visible() {
         let Some(told) = &peer.word else { continue };
         let Some(progress) = told.progress else { continue };

@@ -42,7 +42,8 @@ pub fn consider(world: &World) -> Verdict {
         Ok(evidence) => evidence,
         Err(reason) => return Verdict::Wait(reason),
     };
-    let Some(archive) = newest(world, lineage) else { return Verdict::Wait(Reason::NoArchive) };
+    let Some((archive, said)) = newest(world, lineage) else { return Verdict::Wait(Reason::NoArchive) };
+    let evidence = evidence.into_iter().chain(said).collect();
     let founders = choose(world, Word::is_free);
     let Some(position) = founders.iter().position(|founder| Some(founder.node) == world.node()) else {
         return Verdict::Wait(Reason::NoSeat { members: founders.len() });
@@ -119,11 +120,21 @@ fn bump(world: &World, lineage: &Lineage, archive: &ArchiveSeen) -> u64 {
     world.policy.bump.saturating_mul(lineage.epoch.next().0.saturating_sub(archive.epoch.0))
 }
 
-/// The archive to restore: the newest verified one of the ended epoch, else of the one before it, and
-/// so on. What a node of an older epoch wrote late lies in that epoch's folder and is passed over as
+/// The archive to restore, and what is to be said about it: the newest verified one of the ended epoch, else of the one
+/// before it, and so on; where none was verified, the newest (S15). What a node of an older epoch wrote late lies in that epoch's folder and is passed over as
 /// soon as the newer one has an archive of its own (S16).
-fn newest<'a>(world: &'a World, lineage: &Lineage) -> Option<&'a ArchiveSeen> {
+fn newest<'a>(world: &'a World, lineage: &Lineage) -> Option<(&'a ArchiveSeen, Option<String>)> {
     let archives = || world.store_view().into_iter().flat_map(|view| &view.archives);
-    let usable = |archive: &&ArchiveSeen| archive.verified && archive.epoch <= lineage.epoch;
-    archives().filter(usable).max_by_key(|archive| (archive.epoch, archive.revision))
+    let usable = |archive: &&ArchiveSeen| archive.epoch <= lineage.epoch;
+    let order = |archive: &&ArchiveSeen| (archive.epoch, archive.revision);
+    let newest = archives().filter(usable).max_by_key(order)?;
+    match archives().filter(usable).filter(|archive| archive.verified).max_by_key(order) {
+        None => Some((newest, Some("no archive of this lineage was ever verified, this one neither".to_owned()))),
+        Some(verified) if order(&verified) < order(&newest) => {
+            let ArchiveSeen { id, epoch, revision, .. } = newest;
+            let said = format!("archive {id}, revision {revision} of epoch {epoch}, is newer and was never verified");
+            Some((verified, Some(said)))
+        }
+        Some(verified) => Some((verified, None)),
+    }
 }

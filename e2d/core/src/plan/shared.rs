@@ -9,7 +9,7 @@ use super::Verdict;
 use crate::action::{Action, Refusal};
 use crate::id::{LineageId, NodeId};
 use crate::memory::Phase;
-use crate::observe::{Peer, World};
+use crate::observe::{Peer, StoreView, World};
 use crate::reason::Reason;
 use crate::word::StoreWord;
 use std::time::Duration;
@@ -24,7 +24,8 @@ const TELL: Duration = Duration::from_secs(3);
 /// Considers whether the others see the same store.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
-    let Some(ours) = seen(world) else { return Verdict::Idle };
+    let Some(view) = view(world) else { return Verdict::Idle };
+    let ours = lineage(view);
     let judge = |is_sure: bool, reason: Reason| {
         let refusal = Action::Refuse { why: Refusal::StoreNotShared(reason.to_string()) };
         if is_sure { Verdict::Act(refusal) } else { Verdict::Wait(reason) }
@@ -55,16 +56,19 @@ pub(super) fn missed(world: &World) -> Option<LineageId> {
 }
 
 /// What this node sees in its store, while it has started nothing.
-fn seen(world: &World) -> Option<Option<LineageId>> {
+fn view(world: &World) -> Option<&StoreView> {
     let idle =
         world.policy.has_store && world.runs().is_none() && matches!(world.state.phase, Phase::Empty | Phase::Founding);
-    let view = world.store_view().filter(|_| idle)?;
-    Some(view.lineage.as_ref().map(|(lineage, _)| lineage.lineage))
+    world.store_view().filter(|_| idle)
+}
+
+fn lineage(view: &StoreView) -> Option<LineageId> {
+    view.lineage.as_ref().map(|(lineage, _)| lineage.lineage)
 }
 
 /// Who sees another lineage than this node, which, and for how long this node has looked since.
 fn strange(world: &World) -> Option<(NodeId, LineageId, Duration)> {
-    let ours = seen(world)?;
+    let ours = lineage(view(world)?);
     let looked_at = world.store.as_ref().map_or(world.now, |seen| seen.at);
     let others = world.visible().filter_map(|(node, peer)| match peer.word.as_ref()?.store {
         StoreWord::Lineage(theirs) if ours != Some(theirs) => Some((node, theirs, looked_at.since(peer.steady_since))),

@@ -11,10 +11,12 @@ use crate::id::{Epoch, NodeId};
 use crate::lineage::{Claim, ClaimKind, FORMAT, Founder, Lineage, LineageState, Recorded};
 use crate::memory::{Phase, Recall, State};
 use crate::observe::{DataDir, World};
+use crate::quorum::majority;
 use crate::raftid;
 use crate::reason::Reason;
 use crate::vow::Vow;
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Considers a birth by vows.
 #[must_use]
@@ -36,10 +38,10 @@ pub fn consider(world: &World) -> Verdict {
         return born(world, vow);
     }
     let founders = match birth::gather(world) {
-        Gathering::Complete(founders) => founders,
+        Gathering::Complete(founders) => founders.into_iter().map(|founder| founder.node).collect(),
         Gathering::Wait(reason) => return Verdict::Wait(reason),
     };
-    let set: BTreeSet<NodeId> = founders.iter().map(|founder| founder.node).collect();
+    let Some(set) = fitting(world, me, founders) else { return Verdict::Wait(Reason::VowsConflict) };
     let proposer = set.first().copied().unwrap_or(me);
     let highest = world.words().filter_map(|(_, word)| word.vow.as_ref()).chain(world.state.vows.last());
     let highest = highest.map(|vow| vow.round).max().unwrap_or(0);
@@ -64,8 +66,47 @@ pub fn consider(world: &World) -> Verdict {
         return Verdict::Wait(Reason::FoundersMissing(vow.founders.into_iter().filter(|node| *node != me).collect()));
     }
     let mut vows = world.state.vows.clone();
+    // An earlier vow to the same disks binds to nothing more.
+    vows.retain(|earlier| earlier.founders != vow.founders);
     vows.push(vow);
     Verdict::Act(Action::Remember(Box::new(State { vows, ..world.state.clone() })))
+}
+
+/// How many empty nodes are looked at for a set that fits: 210 sets of three, and 252 of five.
+const MOST_LOOKED_AT: usize = 10;
+
+/// The disks to found a cluster: those of the newest vow, else those chosen, else the first set that the vows of its own
+/// disks allow.
+fn fitting(world: &World, me: NodeId, chosen: BTreeSet<NodeId>) -> Option<BTreeSet<NodeId>> {
+    let vows: BTreeMap<NodeId, &Vow> =
+        world.words().filter_map(|(node, word)| Some((node, word.vow.as_ref()?))).collect();
+    let vow_of = |node: &NodeId| if *node == me { world.state.vows.last() } else { vows.get(node).copied() };
+    let here: BTreeSet<NodeId> = world.words().map(|(node, _)| node).chain([me]).collect();
+    let fits = |set: &BTreeSet<NodeId>| {
+        let shares = |vow: &Vow| set.intersection(&vow.founders).count() >= majority(vow.founders.len());
+        set.iter().filter_map(vow_of).all(shares)
+    };
+    let mut made: Vec<&Vow> = here.iter().filter_map(vow_of).collect();
+    made.sort_by_key(|vow| (Reverse(vow.round), &vow.founders));
+    let made = made.into_iter().map(|vow| vow.founders.clone()).filter(|set| set.is_subset(&here));
+    let size = world.policy.size;
+    let looked_at: Vec<NodeId> = here.iter().copied().take(MOST_LOOKED_AT).collect();
+    let others = sets(&looked_at, size);
+    made.chain([chosen]).chain(others).find(|set| set.len() == size && fits(set))
+}
+
+/// All sets of so many of the nodes, in order.
+fn sets(nodes: &[NodeId], size: usize) -> Vec<BTreeSet<NodeId>> {
+    let mut grown: Vec<BTreeSet<NodeId>> = vec![BTreeSet::new()];
+    for _ in 0..size {
+        let longer = |set: &BTreeSet<NodeId>| {
+            let last = set.last().copied();
+            let next = nodes.iter().filter(move |node| Some(**node) > last);
+            next.map(|node| set.iter().copied().chain([*node]).collect()).collect::<Vec<_>>()
+        };
+        grown = grown.iter().flat_map(longer).collect();
+    }
+    grown
 }
 
 fn is_overtaken(world: &World, vow: &Vow) -> bool {
@@ -101,6 +142,7 @@ fn born(world: &World, vow: &Vow) -> Verdict {
         instance: None,
         machine: None,
         mounted: false,
+        learner: false,
         started: false,
     });
     let lineage = Lineage {

@@ -90,14 +90,18 @@ proptest! {
         let needed = if claim.claim.kind == ClaimKind::Birth { world.policy.size } else { world.policy.size / 2 + 1 };
         prop_assert!(claim.claim.founders.len() >= needed && !claim.claim.evidence.is_empty());
         if old.state == LineageState::Live {
-            prop_assert!(!old.members.is_empty() && claim.claim.evidence.len() == old.members.len());
+            let proofs = claim.claim.evidence.iter().filter(|line| line.starts_with("member ")).count();
+            prop_assert!(!old.members.is_empty() && proofs == old.members.len());
             for (member, evidence) in old.members.iter().zip(&claim.claim.evidence) {
                 prop_assert!(evidence.contains(&member.member.to_string()), "{evidence}");
             }
             let source = claim.claim.source.map(|source| source.archive);
             let view = world.store_view().map(|view| view.archives.as_slice()).unwrap_or_default();
             let restored = view.iter().find(|archive| Some(archive.id) == source);
-            prop_assert!(restored.is_some_and(|archive| archive.verified && archive.epoch <= old.epoch));
+            let verified = view.iter().any(|archive| archive.verified && archive.epoch <= old.epoch);
+            let says = claim.claim.evidence.iter().any(|line| line.contains("ever verified"));
+            prop_assert!(restored.is_some_and(|archive| archive.verified == verified && archive.epoch <= old.epoch));
+            prop_assert_eq!(says, !verified);
         }
     }
 }

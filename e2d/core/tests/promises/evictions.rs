@@ -375,6 +375,11 @@ fn caught_up() -> (World, MemberId) {
     let mut world = worlds::leader(&lineage);
     let learner = lineage.founder_member(&founder(3));
     world.etcd.members.iter_mut().for_each(|seen| seen.value[2].learner = true);
+    let record = e2d_core::plan::record::of(&world, world.members().unwrap());
+    world.recall.lineage.as_mut().unwrap().members.clone_from(&record);
+    world.recall.members = record;
+    let recorded = world.recall.lineage.clone();
+    worlds::see_store(&mut world, recorded.as_ref(), vec![]);
     (world, learner)
 }
 
@@ -413,6 +418,27 @@ fn a_successor_beside_a_living_etcd_replaces_nobody() {
     assert_eq!(removes(&world), None, "that was a moment ago");
     since(&mut world, 3, 1);
     assert_eq!(removes(&world), None, "etcd still hears it");
+}
+
+/// S13: a node that was offered a seat and never took it does not stand in the way of another.
+#[test]
+fn a_seat_that_was_not_taken_goes_to_another() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&lineage);
+    world.policy.size = 5;
+    let known = world.lineage().map(worlds::known);
+    for n in [4, 5] {
+        meet(&mut world, n, Word { known, ..word(n, node(n)) }, Duration::from_secs(9));
+    }
+    let next = |world: &World| match plan::plan(world).members {
+        Some(Action::AddLearner { node, .. }) => Some(node),
+        _ => None,
+    };
+    assert_eq!(next(&world), Some(node(4)));
+    world.sponsor(MemberId(0x1ea2), node(4));
+    assert_eq!(next(&world), Some(node(5)));
+    world.sponsor(MemberId(0x1ea3), node(5));
+    assert_eq!(next(&world), Some(node(4)), "its turn again");
 }
 
 /// S10: a learner that stalls loses its seat, whoever leads by then.

@@ -5,6 +5,8 @@
 //! world that breaks a promise shrinks to the plainest one that still does.
 
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod births;
 #[cfg(test)]
 mod choices;
@@ -25,5 +27,7 @@ mod reach;
 mod sentences;
 #[cfg(test)]
 mod starts;
+#[cfg(test)]
+mod vows;
 #[cfg(test)]
 mod worlds;

@@ -95,7 +95,7 @@ fn number(reason: &Reason) -> usize {
         Reason::Stopping => 31,
         Reason::HashesDiffer => 32,
         Reason::GatedMissing { .. } => 33,
-        Reason::FollowersFirst => 34,
+        Reason::OthersReopen => 34,
         Reason::DeathNotProved { .. } => 35,
         Reason::QuorumAtRisk { .. } => 36,
         Reason::RecordLags { .. } => 37,
@@ -111,9 +111,13 @@ fn number(reason: &Reason) -> usize {
         Reason::ArchiveIsAhead { .. } => 48,
         Reason::Alive(_) => 49,
         Reason::StoreNotSharedBy { .. } => 50,
+        Reason::VowedToOthers => 51,
+        Reason::VowsConflict => 52,
+        Reason::LeaderUnattended { .. } => 53,
+        Reason::OtherLineageStored { .. } => 54,
     }
 }
-const REASONS: usize = 51;
+const REASONS: usize = 55;
 
 /// Each reason, and the values that its sentence must name.
 fn reasons() -> Vec<(Reason, Vec<String>)> {
@@ -137,6 +141,13 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
         (Reason::FoundersMissing(vec![a, node(2)]), text(&[&a, &node(2)])),
         (Reason::ClaimNotInStore, vec![]),
         (Reason::StoreNotShared { node: a, theirs: LineageId(9) }, text(&[&a, &LineageId(9)])),
+        (Reason::LeaderUnattended { leader: member, node: a }, text(&[&member, &a])),
+        (
+            Reason::OtherLineageStored { ours: LineageId(9), theirs: LineageId(8) },
+            text(&[&LineageId(9), &LineageId(8)]),
+        ),
+        (Reason::VowedToOthers, vec![]),
+        (Reason::VowsConflict, vec![]),
         (Reason::StoreNotSharedBy { node: a, ours: LineageId(9) }, text(&[&a, &LineageId(9)])),
         (Reason::ClaimUnderWay { epoch, patience: Duration::from_secs(12) }, text(&[&epoch, &12])),
         (Reason::NotProvedGone(vec![said(), "another".to_owned()]), vec![said(), "another".to_owned()]),
@@ -158,7 +169,7 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
         (Reason::Stopping, vec![]),
         (Reason::HashesDiffer, vec![]),
         (Reason::GatedMissing { present: 1, needed: 2 }, text(&[&1, &2])),
-        (Reason::FollowersFirst, vec![]),
+        (Reason::OthersReopen, vec![]),
         (Reason::DeathNotProved { member, missing: said() }, text(&[&member, &said()])),
         (Reason::QuorumAtRisk { member, present: 1, voters: 2 }, text(&[&member, &1, &2])),
         (Reason::RecordLags { member }, text(&[&member])),

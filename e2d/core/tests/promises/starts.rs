@@ -412,6 +412,49 @@ fn a_list_from_before_the_question_removes_nobody() {
     assert!(removed(&world));
 }
 
+/// S3, S17: a cluster of plain etcd that was taken over has names in its list of members, which say nothing about the
+/// machine that this is; a disk that last ran elsewhere is known by its own note of that.
+#[test]
+fn a_name_in_the_list_is_no_other_machine() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&lineage, Phase::Member);
+    world.recall.members.clone_from(&lineage.members);
+    let here = world.me.peer_url.clone();
+    let waits = |world: &World| plan::plan(world).report.to_string().contains("belongs");
+    for (list, home, elsewhere) in [
+        ("https://etcd-1.internal:2380", None, false),
+        ("https://etcd-1.internal:2380", Some(here.as_str()), false),
+        ("http://10.0.0.99:2380", Some(here.as_str()), false),
+        ("http://10.0.0.99:2380", None, true),
+        (here.as_str(), Some("http://10.0.0.99:2380"), true),
+    ] {
+        list.clone_into(&mut world.recall.members[0].peer_url);
+        world.state.home = home.map(str::to_owned);
+        let report = plan::plan(&world).report.to_string();
+        assert_eq!(report.contains("10.0.0.99"), elsewhere, "{list} {home:?}: {report}");
+    }
+    assert!(waits(&world) || plan::plan(&world).report.to_string().contains("10.0.0.99"));
+}
+
+/// S13: whom a disk asks before it starts: the voters, and those that the newest record names.
+#[test]
+fn the_interview_asks_the_voters_of_the_newest_list() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&lineage, Phase::Member);
+    world.recall.members.clone_from(&lineage.members);
+    world.recall.listed = lineage.version();
+    let place = world.state.place.unwrap();
+    let asked = |world: &World| interview::fellows(world, &place);
+    assert_eq!(asked(&world), (vec![node(1), node(2), node(3)], 3));
+    world.recall.members[2].learner = true;
+    assert_eq!(asked(&world), (vec![node(1), node(2)], 2), "a learner has no vote");
+    // Two were replaced while this disk was away.
+    let known = world.recall.lineage.as_mut().unwrap();
+    known.seq += 4;
+    (known.members[1].node, known.members[2].node) = (Some(node(8)), Some(node(9)));
+    assert_eq!(asked(&world), (vec![node(1), node(8), node(9)], 3));
+}
+
 /// S13: without a store, a spare machine that remembers a cluster whose disks are all gone takes up the one that was
 /// born after it, and no other.
 #[test]
@@ -523,7 +566,7 @@ fn a_removed_member_that_once_met_its_clone_gives_its_identity_up() {
     let members = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
     let mut world = worlds::settled(&members, Phase::Member);
     world.clone_at = Some(worlds::addr(77));
-    world.raised = Some(world.state.start);
+    (world.raised, world.state.home) = (Some(world.state.start), None);
     world.recall.members.clear();
     let known = world.recall.lineage.as_mut().unwrap();
     known.claim.founders.retain(|founder| founder.node != node(1));

@@ -99,6 +99,7 @@ fn recorded(lineage: &Lineage, n: usize) -> Recorded {
         instance: None,
         machine: Some(format!("machine{n}")),
         mounted: false,
+        learner: false,
         started: true,
     }
 }
@@ -198,6 +199,7 @@ pub(crate) fn settled(lineage: &Lineage, phase: Phase) -> World {
     world.recall.lineage = Some(lineage.clone());
     let opened = phase != Phase::Founding;
     world.state = State { phase, place: Some(place(lineage, 1)), start: 1, ran: true, opened, ..State::default() };
+    world.state.home = (phase == Phase::Member).then(|| world.me.peer_url.clone());
     world.data = Some(disk(&place(lineage, 1)));
     see_store(&mut world, Some(lineage), vec![]);
     world

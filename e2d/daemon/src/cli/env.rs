@@ -184,6 +184,7 @@ mod tests {
             instance: None,
             machine: None,
             mounted: false,
+            learner: false,
             started: true,
         };
         let recall = Recall { members: vec![recorded], ..Recall::default() };

@@ -261,6 +261,7 @@ impl Mind {
         if let Some(members) = look.members {
             self.world.see_members(members, at);
         }
+        self.world.endured();
         if !self.ready && self.world.serves() && self.world.runs() == Some(Gate::Open) {
             self.ready = true;
             tracing::info!("Server is ready!");
@@ -293,7 +294,7 @@ impl Mind {
                 self.world.started(Process::Running { gate: *gate, since: now });
             }
             (Action::AddLearner { node, .. }, Outcome::Added(member)) => {
-                self.world.sponsored.insert(*member, (*node, now));
+                self.world.sponsor(*member, *node);
             }
             (Action::Archive, Outcome::Archived(receipt)) => {
                 self.world.archived = Some(Seen { value: receipt.revision, at: now });

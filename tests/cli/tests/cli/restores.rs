@@ -130,6 +130,7 @@ fn lineage(state: LineageState) -> Lineage {
         instance: None,
         machine: None,
         mounted: false,
+        learner: false,
         started: true,
     };
     Lineage {
