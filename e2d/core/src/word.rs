@@ -9,6 +9,7 @@ use crate::lineage::LineageState;
 use crate::memory::{Phase, Place};
 use crate::vow::Vow;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The first byte of an encoded word. A later version may append fields and keep it.
 const VERSION: u8 = 1;
@@ -130,6 +131,8 @@ pub struct Word {
     pub has_data: bool,
     /// Its last vow.
     pub vow: Option<Vow>,
+    /// The disks of all its vows: any later one must be to a majority of each.
+    pub bound: Vec<BTreeSet<NodeId>>,
     /// The newest lineage copy it has.
     pub known: Option<Known>,
     /// What it sees of the store.

@@ -80,13 +80,16 @@ fn again() -> Failure {
 }
 
 async fn serve(config: Config) -> Result<After, Failure> {
-    mount::wait(&config.site).await;
+    let (facts, mut inbox) = mpsc::channel(FACTS);
+    let tasks = TaskTracker::new();
+    // From here on no signal is lost: one that comes before the mind lives is the first thing that it learns.
+    tasks.spawn(signals(facts.clone()));
+    if let Waited::Stopped = wait_for_disk(&config, &mut inbox).await {
+        return Ok(After::End);
+    }
     let setting = Arc::new(Setting::prepare(config).await?);
     let files =
         files::load(&setting.home).map_err(|error| Failure::with_hint(Exit::BadConfiguration, error, FILES_HINT))?;
-    let (facts, inbox) = mpsc::channel(FACTS);
-    let tasks = TaskTracker::new();
-    tasks.spawn(signals(facts.clone()));
     let hands = act::Hands::take_up(setting.clone(), facts.clone(), tasks.clone())
         .map_err(|error| Failure::advise(error, "see whether another e2d or etcd uses the data directory"))?;
     let looks = look::start(&setting, &hands, &facts, &tasks);
@@ -107,6 +110,22 @@ async fn serve(config: Config) -> Result<After, Failure> {
             Err(Failure::with_hint(Exit::TryAgain, error, "name another --gossip-addr, or free this one"))
         }
         Ending::Refused(why) => Err(Failure::with_hint(Exit::BadConfiguration, why, "nothing was changed")),
+    }
+}
+
+/// How the wait for the data disk ended.
+enum Waited {
+    /// It is there.
+    Mounted,
+    /// The process was told to stop: nothing of ours can run without that disk.
+    Stopped,
+}
+
+async fn wait_for_disk(config: &Config, inbox: &mut mpsc::Receiver<Fact>) -> Waited {
+    let stop = async { while !matches!(inbox.recv().await, Some(Fact::Stop) | None) {} };
+    tokio::select! {
+        () = mount::wait(&config.site) => Waited::Mounted,
+        () = stop => Waited::Stopped,
     }
 }
 

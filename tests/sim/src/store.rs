@@ -85,7 +85,7 @@ impl Store {
         let kept = || self.archives.iter().filter(|archive| archive.kept <= moment);
         let readable = kept().filter(|archive| !archive.damaged).map(|archive| archive.seen);
         let other_backups = self.other_backups || kept().any(|archive| archive.damaged);
-        Ok(StoreView { lineage, archives: readable.collect(), other_backups })
+        Ok(StoreView { lineage, archives: readable.collect(), other_backups, ..StoreView::default() })
     }
 
     /// Writes the lineage object if it is still at the version named.

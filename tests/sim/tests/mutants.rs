@@ -9,8 +9,8 @@ use e2d_sim::mutants::Mutant;
 use e2d_sim::run::run_setup;
 use e2d_sim::setup::Setup;
 
-/// In how many worlds a bug must show at least once. The rarest shows in one of ten.
-const WORLDS: u64 = 120;
+/// In how many worlds a bug must show at least once. Most show in one of ten, the rarest in one of two hundred.
+const WORLDS: u64 = 1_000;
 
 /// Worlds of each story that must pass without any bug.
 const SOUND: u64 = 8;

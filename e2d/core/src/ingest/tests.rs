@@ -123,7 +123,7 @@ fn of_two_copies_the_newer_stays() {
 #[test]
 fn a_failed_look_hides_the_last_one() {
     let mut world = world();
-    let empty = || StoreView { lineage: None, archives: vec![], other_backups: false };
+    let empty = StoreView::default;
     world.see_store(Ok(empty()));
     assert!(world.store_view().is_some());
     world.see_store(Err(Trouble::Unreachable("no route".to_owned())));

@@ -48,10 +48,12 @@ impl fmt::Display for Trouble {
 pub struct Version(pub String);
 
 /// What one look at the store showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreView {
     /// The lineage object and its version; `None` when the store said that there is none.
     pub lineage: Option<(Lineage, Version)>,
+    /// Whether the object bears the mark of a gossip key that is not the newest: it is to be written again.
+    pub former_mark: bool,
     /// Archives of ours, oldest first.
     pub archives: Vec<ArchiveSeen>,
     /// Whether there is anything else that is, or was, a backup: of another program, or damaged.

@@ -3,7 +3,7 @@
 //! The store was reached, and said that it holds no lineage and no backup of any kind; no visible
 //! node has data or knows a lineage; and N empty nodes are here. Then one of them claims.
 
-use super::{Verdict, nonces, turn};
+use super::{Verdict, nonces, restore, turn};
 use crate::action::Action;
 use crate::id::{Epoch, LineageId, NodeId, Nonce};
 use crate::lineage::{Claim, ClaimKind, FORMAT, Founder, Lineage, LineageState};
@@ -104,8 +104,13 @@ pub(super) fn gather(world: &World) -> Gathering {
     }
     // What we know ourselves was judged before.
     let judged = world.lineage().map(|lineage| lineage.lineage);
+    // Without a store another that is remembered may have ended with its disks as well.
+    let is_over = |id: LineageId| {
+        let copy = world.copies.values().find(|copy| copy.lineage == id).filter(|_| !world.policy.has_store);
+        copy.is_some_and(|copy| restore::all_gone(world, copy).is_ok())
+    };
     let knows = |word: &Word| {
-        let news = word.known.is_some_and(|known| Some(known.lineage) != judged);
+        let news = word.known.is_some_and(|known| Some(known.lineage) != judged && !is_over(known.lineage));
         news || word.has_data || word.phase != Phase::Empty || word.place.is_some()
     };
     if let Some((node, _)) = world.words().find(|(_, word)| knows(word)) {

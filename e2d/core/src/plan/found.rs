@@ -106,6 +106,12 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
     if let (None, Some(DataDir::Unreadable(what))) = (world.runs(), &world.data) {
         return spoilt(world, lineage, what);
     }
+    if birth && live && world.runs().is_none() && is_deserted(world, lineage) {
+        return abandon(
+            world,
+            "it never ran in the cluster that it promised to found, and no other founder is left of that".to_owned(),
+        );
+    }
     match world.runs() {
         Some(Gate::Open) => became_member(world),
         Some(Gate::Gated) if live => reopen(world, lineage),
@@ -123,6 +129,22 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
             start(world, lineage, founder, gate)
         }
     }
+}
+
+/// Whether nobody can found this birth any more, which is without a store: this disk never ran in it, and each other founder
+/// is gone, or has founded another by its own word.
+fn is_deserted(world: &World, lineage: &Lineage) -> bool {
+    let never_ran = !world.policy.has_store && !world.state.ran && world.data == Some(DataDir::Empty);
+    let elsewhere = |member: &Recorded| {
+        let told = world.words().find(|(node, _)| Some(*node) == member.node);
+        told.and_then(|(_, word)| word.place).is_some_and(|place| place.lineage != lineage.lineage)
+    };
+    let is_lost = |member: &Recorded| {
+        elsewhere(member) || safety::prove_gone(world, member.node, &member.peer_url, Some(member)).is_some()
+    };
+    never_ran
+        && world.promised.is_none()
+        && lineage.members.iter().filter(|member| member.node != world.node()).all(is_lost)
 }
 
 /// Restored data that cannot be read: restored again if etcd has never run on it, else this founder

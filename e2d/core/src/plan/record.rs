@@ -1,6 +1,7 @@
 //! The record, R, follows etcd's own member list.
 //!
-//! It is what a later epoch must prove gone, so it is written right after each change, by the leader,
+//! The object also bears a mark of the gossip key, which follows that key. The record
+//! is what a later epoch must prove gone, so it is written right after each change, by the leader,
 //! from a list that is read *after* the version it replaces.
 
 use super::{Verdict, nonces};
@@ -26,7 +27,8 @@ pub fn consider(world: &World) -> Verdict {
         return Verdict::Idle;
     }
     let record = of(world, members);
-    if same(&record, &stored.members) {
+    let former_mark = world.store_view().is_some_and(|view| view.former_mark);
+    if same(&record, &stored.members) && !former_mark {
         return Verdict::Idle;
     }
     let listed_at = world.etcd.members.as_ref().map(|seen| seen.at);

@@ -25,6 +25,7 @@ pub fn word(world: &World) -> Word {
         seal: world.state.seal,
         has_data: !matches!(world.data, Some(DataDir::Empty)),
         vow: world.state.vows.last().cloned(),
+        bound: world.state.vows.iter().map(|vow| vow.founders.clone()).collect(),
         known: world.lineage().map(|lineage| Known {
             lineage: lineage.lineage,
             epoch: lineage.epoch,

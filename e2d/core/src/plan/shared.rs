@@ -3,13 +3,14 @@
 //! Each node tells which lineage *its own* look at the store showed. A node that has started nothing
 //! yet, and sees something else than another node does, refuses to go on; and so does one whose view
 //! nobody shares. A member that serves is not stopped for a newcomer's mistake, nor are several nodes that
-//! see the same.
+//! see the same. Nor does an empty node go on beside a store that bears another cluster's mark (S14); one with data
+//! needs no store to start (S17).
 
 use super::Verdict;
 use crate::action::{Action, Refusal};
 use crate::id::{LineageId, NodeId};
 use crate::memory::Phase;
-use crate::observe::{Peer, StoreView, World};
+use crate::observe::{Peer, StoreView, Trouble, World};
 use crate::reason::Reason;
 use crate::word::StoreWord;
 use std::time::Duration;
@@ -24,6 +25,11 @@ const TELL: Duration = Duration::from_secs(3);
 /// Considers whether the others see the same store.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
+    if let Some(Trouble::ForeignOwner(what)) = world.trouble.as_ref().map(|seen| &seen.value)
+        && world.state.phase == Phase::Empty
+    {
+        return Verdict::Act(Action::Refuse { why: Refusal::ForeignStore(what.clone()) });
+    }
     let Some(view) = view(world) else { return Verdict::Idle };
     let ours = lineage(view);
     let judge = |is_sure: bool, reason: Reason| {

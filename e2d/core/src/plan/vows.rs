@@ -15,6 +15,7 @@ use crate::quorum::majority;
 use crate::raftid;
 use crate::reason::Reason;
 use crate::vow::Vow;
+use crate::word::Word;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,27 +73,24 @@ pub fn consider(world: &World) -> Verdict {
     Verdict::Act(Action::Remember(Box::new(State { vows, ..world.state.clone() })))
 }
 
-/// How many empty nodes are looked at for a set that fits: 210 sets of three, and 252 of five.
+/// How many empty nodes are looked at for a set that fits: 120 sets of three, and 252 of five.
 const MOST_LOOKED_AT: usize = 10;
 
 /// The disks to found a cluster: those of the newest vow, else those chosen, else the first set that the vows of its own
 /// disks allow.
 fn fitting(world: &World, me: NodeId, chosen: BTreeSet<NodeId>) -> Option<BTreeSet<NodeId>> {
-    let vows: BTreeMap<NodeId, &Vow> =
-        world.words().filter_map(|(node, word)| Some((node, word.vow.as_ref()?))).collect();
-    let vow_of = |node: &NodeId| if *node == me { world.state.vows.last() } else { vows.get(node).copied() };
-    let here: BTreeSet<NodeId> = world.words().map(|(node, _)| node).chain([me]).collect();
+    let own = super::say::word(world);
+    let here: BTreeMap<NodeId, &Word> = world.words().chain([(me, &own)]).collect();
     let fits = |set: &BTreeSet<NodeId>| {
-        let shares = |vow: &Vow| set.intersection(&vow.founders).count() >= majority(vow.founders.len());
-        set.iter().filter_map(vow_of).all(shares)
+        let shares = |bound: &BTreeSet<NodeId>| set.intersection(bound).count() >= majority(bound.len());
+        set.iter().all(|node| here.get(node).is_some_and(|word| word.bound.iter().all(shares)))
     };
-    let mut made: Vec<&Vow> = here.iter().filter_map(vow_of).collect();
+    let mut made: Vec<&Vow> = here.values().filter_map(|word| word.vow.as_ref()).collect();
     made.sort_by_key(|vow| (Reverse(vow.round), &vow.founders));
-    let made = made.into_iter().map(|vow| vow.founders.clone()).filter(|set| set.is_subset(&here));
+    let made = made.into_iter().map(|vow| vow.founders.clone());
     let size = world.policy.size;
-    let looked_at: Vec<NodeId> = here.iter().copied().take(MOST_LOOKED_AT).collect();
-    let others = sets(&looked_at, size);
-    made.chain([chosen]).chain(others).find(|set| set.len() == size && fits(set))
+    let looked_at: Vec<NodeId> = here.keys().copied().take(MOST_LOOKED_AT).collect();
+    made.chain([chosen]).chain(sets(&looked_at, size)).find(|set| set.len() == size && fits(set))
 }
 
 /// All sets of so many of the nodes, in order.

@@ -40,7 +40,9 @@ fn disk(n: usize, vows: &[Vow], others: &[(usize, Option<Vow>)]) -> World {
     world.me.peer_url = worlds::url(n);
     world.state.vows = vows.to_vec();
     for (other, vow) in others {
-        meet(&mut world, *other, Word { vow: vow.clone(), ..word(*other, node(*other)) }, Duration::from_secs(9));
+        let bound = vow.iter().map(|vow| vow.founders.clone()).collect();
+        let told = Word { vow: vow.clone(), bound, ..word(*other, node(*other)) };
+        meet(&mut world, *other, told, Duration::from_secs(9));
     }
     world
 }

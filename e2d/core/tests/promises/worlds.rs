@@ -168,7 +168,7 @@ pub(crate) fn meet(world: &mut World, n: usize, told: Word, steady: Duration) {
 
 pub(crate) fn see_store(world: &mut World, lineage: Option<&Lineage>, archives: Vec<ArchiveSeen>) {
     let lineage = lineage.map(|lineage| (lineage.clone(), Version(format!("v{}", lineage.seq))));
-    let value = StoreView { lineage, archives, other_backups: false };
+    let value = StoreView { lineage, archives, other_backups: false, ..StoreView::default() };
     world.store = Some(Seen { value, at: ago(1) });
 }
 

@@ -25,7 +25,7 @@ impl Store {
             Access::Away => return Err(Trouble::Unreachable("GET lineage: timed out after 5 s".to_owned())),
         }
         let lineage = self.lineage.as_ref().map(|(lineage, version)| (lineage.clone(), version_of(*version)));
-        Ok(StoreView { lineage, archives: self.archives.clone(), other_backups: false })
+        Ok(StoreView { lineage, archives: self.archives.clone(), other_backups: false, ..StoreView::default() })
     }
 
     pub(crate) fn swap(&mut self, access: Access, replaces: Option<&Version>, new: &Lineage) -> Result<(), String> {

@@ -17,6 +17,7 @@ use e2d_etcd::socket;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Where a restore puts the database while it works, in our folder.
@@ -35,6 +36,7 @@ pub(super) struct Hands {
     facts: mpsc::Sender<Fact>,
     tasks: TaskTracker,
     child: Mutex<Option<Arc<Child>>>,
+    hurry: CancellationToken,
 }
 
 impl Hands {
@@ -44,7 +46,7 @@ impl Hands {
         facts: mpsc::Sender<Fact>,
         tasks: TaskTracker,
     ) -> Result<Arc<Self>, FindError> {
-        let hands = Arc::new(Self { setting, facts, tasks, child: Mutex::new(None) });
+        let hands = Arc::new(Self { setting, facts, tasks, child: Mutex::new(None), hurry: CancellationToken::new() });
         match child::find(&hands.setting.data_dir)? {
             Found::Running(child) => {
                 tracing::info!(pid = child.pid(), "running etcd adopted");
@@ -59,6 +61,11 @@ impl Hands {
     /// Our etcd, if it runs.
     pub(super) fn child(&self) -> Option<Arc<Child>> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The process is to stop: a restore, which may take minutes, is broken off.
+    pub(super) fn hurry(&self) {
+        self.hurry.cancel();
     }
 
     /// Where facts go.
@@ -138,7 +145,10 @@ impl Hands {
             }
             Action::Interview { .. } | Action::Refuse { .. } => Outcome::Done,
             Action::WriteLineage { replaces, lineage } => self.write_lineage(replaces.as_ref(), lineage).await,
-            Action::Restore { source, launch } => self.restore(source, launch).await,
+            Action::Restore { source, launch } => tokio::select! {
+                outcome = self.restore(source, launch) => outcome,
+                () = self.hurry.cancelled() => self.throw_away(),
+            },
             Action::Archive => self.archive(world).await,
             Action::Start(launch) => self.start(launch),
             Action::Stop { .. } => self.stop(world).await,
@@ -148,6 +158,17 @@ impl Hands {
             Action::Promote { member } => self.promote(*member, world.now).await,
             Action::Remove(evidence) => self.remove(evidence.subject().member, world.now).await,
         }
+    }
+
+    /// Removes what a restore that was broken off left: a plain copy of the database (S19).
+    fn throw_away(&self) -> Outcome {
+        let database = self.setting.home.join(RESTORED_DATABASE);
+        let cleared = e2d_etcd::restore::clear_at(&self.setting.data_dir, None);
+        let left = match cleared.and_then(|()| e2d_etcd::durable::remove(&database)) {
+            Ok(()) => "thrown away".to_owned(),
+            Err(error) => format!("left for the next start to remove: {error}"),
+        };
+        Outcome::Failed(format!("this node is stopping; what was restored is {left}"))
     }
 
     async fn durable(&self, write: impl FnOnce(&camino::Utf8Path) -> std::io::Result<()> + Send + 'static) -> Outcome {

@@ -73,6 +73,19 @@ pub(super) struct StoreLook {
     pub(super) view: StoreView,
     /// When the newest verified archive was taken, by its taker's clock: for people.
     pub(super) verified_at: Option<jiff::Timestamp>,
+    /// With which key the lineage object was marked.
+    pub(super) mark: Mark,
+}
+
+/// With which gossip key the lineage object was marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// The one that seals.
+    Newest,
+    /// One that only opens: keys are being changed.
+    Former,
+    /// The one that everybody knows: this cluster's, if it ran without keys before, or anybody's.
+    Keyless,
 }
 
 /// How an act ended.

@@ -2,7 +2,7 @@
 
 use super::act::Hands;
 use super::describe::{archives, chain, trouble};
-use super::fact::{EtcdLook, Fact, StoreLook};
+use super::fact::{EtcdLook, Fact, Mark, StoreLook};
 use super::setting::Setting;
 use crate::admin::v1;
 use e2d_backup::store::Store;
@@ -14,7 +14,7 @@ use e2d_core::word::KvHash;
 use e2d_etcd::launch::Gate;
 use e2d_etcd::observe::{Ask, Observation, Observer};
 use e2d_etcd::scrape::Metrics;
-use e2d_gossip::Keyring;
+use e2d_gossip::{KeyFit, Keyring};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -84,22 +84,25 @@ async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pac
 pub(super) async fn look_once(store: &Arc<dyn Store>, keyring: &Keyring) -> Result<StoreLook, Trouble> {
     let object = lineage::read(&**store).await.map_err(|error| trouble(&error))?;
     let contents = catalogue::read(store).await.map_err(|error| trouble(&error))?;
+    let mut mark = Mark::Newest;
     let lineage = match object {
         None => None,
         Some(object) => {
             let (lineage, owner) = Lineage::decode(&object.bytes).map_err(|error| Trouble::Malformed(chain(&error)))?;
-            if !is_ours(keyring, &lineage, &owner) {
-                let what = format!("lineage {} was marked with another gossip key", lineage.lineage);
-                return Err(Trouble::ForeignOwner(what));
-            }
+            mark = whose(keyring, &lineage, &owner).ok_or_else(|| foreign(&lineage))?;
             Some((lineage, Version(object.version.0)))
         }
     };
     let verified = contents.archives.iter().filter(|listed| listed.verified.is_some());
     let newest = verified.map(|listed| &listed.archive.manifest).max_by_key(|of| (of.epoch, of.revision));
     let verified_at = newest.map(|manifest| manifest.created_at);
-    let view = StoreView { lineage, archives: archives(&contents), other_backups: contents.has_others() };
-    Ok(StoreLook { view, verified_at })
+    let view = StoreView {
+        lineage,
+        archives: archives(&contents),
+        other_backups: contents.has_others(),
+        ..StoreView::default()
+    };
+    Ok(StoreLook { view, verified_at, mark })
 }
 
 /// What people are shown of the archives.
@@ -120,9 +123,21 @@ pub(super) fn owner(keyring: &Keyring, lineage: &Lineage) -> String {
     Digest(keyring.owner_mac(&lineage.lineage.0.to_be_bytes())).to_string()
 }
 
-fn is_ours(keyring: &Keyring, lineage: &Lineage, owner: &str) -> bool {
-    let Ok(mac) = owner.parse::<Digest>() else { return false };
-    keyring.verify_owner(&lineage.lineage.0.to_be_bytes(), &mac.0).is_some()
+/// What is said of an object that bears the mark of another cluster.
+pub(super) fn foreign(lineage: &Lineage) -> Trouble {
+    Trouble::ForeignOwner(format!("lineage {} was marked with another gossip key", lineage.lineage))
+}
+
+/// With which key the object was marked, if with any that this cluster uses or may have used.
+fn whose(keyring: &Keyring, lineage: &Lineage, owner: &str) -> Option<Mark> {
+    let mac = owner.parse::<Digest>().ok()?;
+    let id = lineage.lineage.0.to_be_bytes();
+    let fit = keyring.verify_owner(&id, &mac.0).map(|fit| match fit {
+        KeyFit::Newest => Mark::Newest,
+        KeyFit::Other => Mark::Former,
+    });
+    let keyless = || Keyring::insecure().ok()?.verify_owner(&id, &mac.0).map(|_| Mark::Keyless);
+    fit.or_else(keyless)
 }
 
 async fn look_at_etcd(

@@ -152,7 +152,7 @@ impl Mind {
                 return Ending::Stopped;
             }
             // An archive that is cut off leaves nothing that looks whole, and is taken anew.
-            if self.again && self.is_idle(Track::Node) && self.is_idle(Track::Members) {
+            if self.again && !self.world.stopping && self.is_idle(Track::Node) && self.is_idle(Track::Members) {
                 self.talk.leave().await;
                 return Ending::Again;
             }
@@ -218,6 +218,7 @@ impl Mind {
             Fact::Stop => {
                 tracing::info!("stopping");
                 self.world.stopping = true;
+                self.hands.hurry();
             }
         }
     }
@@ -417,9 +418,10 @@ impl Mind {
             let name = names.next().unwrap_or_default();
             if let Action::Refuse { why } = action {
                 tracing::error!(%why, "refusing to run");
+                self.note(name, format!("refuse to run: {why}"), "ended, with exit code 78".to_owned());
                 return Some(why);
             }
-            if self.is_idle(track) && !self.again {
+            if self.is_idle(track) && (!self.again || self.world.stopping) {
                 if !matches!(action, Action::Recall(_)) {
                     tracing::info!(decision = name, act = %action, "acting");
                 }

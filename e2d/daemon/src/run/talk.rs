@@ -14,7 +14,7 @@ use e2d_core::lineage::Lineage;
 use e2d_core::observe::World;
 use e2d_core::plan::Plan;
 use e2d_core::word::Word;
-use e2d_gossip::{Gossip, Incoming, Keyring, Settings, ShellSettings, StartError, State, Timing, View};
+use e2d_gossip::{Gossip, Incoming, Keyring, PeerStatus, Settings, ShellSettings, StartError, State, Timing, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -175,10 +175,17 @@ pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Told
     for node in gone {
         world.forget_peer(node);
     }
-    // Of several processes of one node the living one counts.
-    let mut statuses: Vec<_> = others().collect();
-    statuses.sort_by_key(|status| status.state != State::Down);
-    for status in statuses {
+    // Of several processes of one node the living one counts, else the last that lived: one row for each node, or it would
+    // never be steady.
+    let mut rows: BTreeMap<NodeId, &PeerStatus> = BTreeMap::new();
+    let order = |status: &PeerStatus| (status.state != State::Down, status.since);
+    for status in others() {
+        let row = rows.entry(status.peer.node).or_insert(status);
+        if order(status) > order(row) {
+            *row = status;
+        }
+    }
+    for status in rows.into_values() {
         let peer = status.peer;
         world.see_peer(peer.node, peer.boot, peer.addr, status.state != State::Down, status.last_heard);
     }

@@ -223,6 +223,14 @@ fn parted_vows(sim: &mut Sim) -> Drawn {
                 drawn.push((at, Fault::Cut(from, to)));
             }
         }
+        // Whoever has just vowed, or has just seen all vows, may fall silent there.
+        let h = sim.rng.random_range(0..5);
+        let back = at + sim.millis(500, 8_000);
+        match sim.rng.random_range(0..4) {
+            0 => drawn.extend([(at, Fault::Freeze(h)), (back, Fault::Thaw(h))]),
+            1 => drawn.extend([(at, Fault::PowerOff(h)), (back, Fault::PowerOn(h))]),
+            _ => {}
+        }
     }
     drawn
 }

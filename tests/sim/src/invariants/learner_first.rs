@@ -10,6 +10,9 @@ use crate::sim::Sim;
 /// How many entries a learner may lack.
 const BEHIND: usize = 500;
 
+/// How many it may lack however short the log is, of which a tenth is nothing: what is written while it says so.
+const MOMENT: usize = 10;
+
 /// A change is about to be appended.
 pub fn proposed(sim: &mut Sim, leader: usize, op: &Op) {
     let Op::Promote(member) = op else { return };
@@ -20,7 +23,8 @@ pub fn proposed(sim: &mut Sim, leader: usize, op: &Op) {
     let lately = presence.is_some_and(|presence| sim.queue.now().since(presence.heard).as_secs() < 5);
     let last = sim.ledger.speakers.get(member).filter(|_| lately).map(|(_, applied)| *applied);
     let learner = speaks.max(last);
-    let (leads, near) = (applied(leader), applied(leader) * 9 / 10);
+    let leads = applied(leader);
+    let near = (leads * 9 / 10).min(leads.saturating_sub(MOMENT));
     if learner.is_none_or(|index| index < near || index + BEHIND < leads) {
         let why = format!("member {member} is promoted with {learner:?} of {leads} entries applied");
         sim.breach("S10", &why);

@@ -47,7 +47,7 @@ impl Mutant {
                 world.peers.values_mut().filter_map(|peer| peer.word.as_mut()).for_each(|word| word.known = None);
             }
             Self::TimeoutIsSuccess => believe(&mut world, memo),
-            Self::VowsFall => forget_rounds(&mut world),
+            Self::VowsFall => fall_back(&mut world),
             Self::VowsPart => part_vows(&mut world),
             Self::RestartRestores => restart_restores(&mut world),
             Self::SelfDestruct => self_destruct(&mut world),
@@ -124,21 +124,23 @@ fn believe(world: &mut World, memo: &Memo) {
     }
     world.recall.lineage = Some(wrote.clone());
     let at = world.now;
-    let seen = world
-        .store
-        .get_or_insert_with(|| Seen { value: StoreView { lineage: None, archives: vec![], other_backups: false }, at });
+    let seen = world.store.get_or_insert_with(|| Seen { value: StoreView::default(), at });
     (seen.at, world.trouble, world.store_is_outdated) = (at, None, false);
     let version = seen.value.lineage.take().map(|(_, version)| version);
     seen.value.lineage = Some((wrote.clone(), version.unwrap_or(e2d_core::observe::Version(String::new()))));
 }
 
-/// What is proposed now is newer than any earlier vow.
-fn forget_rounds(world: &mut World) {
-    let Some(me) = world.node() else { return };
-    let proposal = world.words().next().filter(|(node, _)| *node < me).and_then(|(_, word)| word.vow.clone());
-    if proposal.is_some_and(|proposal| world.state.vows.last() != Some(&proposal)) {
-        world.state.vows.iter_mut().for_each(|vow| vow.round = 0);
-    }
+/// A proposal of an earlier round is followed like any other.
+fn fall_back(world: &mut World) {
+    let (Some(me), Some(last)) = (world.node(), world.state.vows.last().cloned()) else { return };
+    let earlier = world.words().find_map(|(node, word)| {
+        let vow = word.vow.clone().filter(|vow| vow.founders.first() == Some(&node) && vow.founders.contains(&me))?;
+        (vow.round < last.round).then_some(vow)
+    });
+    let Some(earlier) = earlier else { return };
+    world.state.vows.iter_mut().for_each(|vow| vow.round = 0);
+    let words = world.peers.values_mut().filter_map(|peer| peer.word.as_mut());
+    words.for_each(|word| (word.vow, word.bound) = (word.vow.clone().filter(|vow| *vow == earlier), vec![]));
 }
 
 /// Earlier vows were to whomever the next one is to.

@@ -67,8 +67,12 @@ fn list(world: &mut World, members: Vec<Member>) {
 /// The lineage, known and stored, to be changed; the store was looked at just now.
 fn stored(world: &mut World) -> &mut Lineage {
     let lineage = world.recall.lineage.clone().unwrap();
-    let value =
-        StoreView { lineage: Some((lineage, Version("v4".to_owned()))), archives: vec![], other_backups: false };
+    let value = StoreView {
+        lineage: Some((lineage, Version("v4".to_owned()))),
+        archives: vec![],
+        other_backups: false,
+        ..StoreView::default()
+    };
     world.store = Some(Seen { value, at: world.now });
     let view = world.store.as_mut().map(|seen| &mut seen.value);
     view.and_then(|view| view.lineage.as_mut()).map(|(lineage, _)| lineage).unwrap()

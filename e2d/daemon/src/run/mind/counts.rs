@@ -2,7 +2,8 @@
 
 use super::Mind;
 use crate::metrics::{Numbers, Picture};
-use crate::run::fact::StoreLook;
+use crate::run::fact::{Mark, StoreLook};
+use crate::run::look::foreign;
 use crate::run::picture;
 use e2d_core::action::Action;
 use e2d_core::observe::Trouble;
@@ -23,7 +24,16 @@ impl Mind {
 
     /// Takes in a look at the store.
     pub(super) fn learn_store(&mut self, look: Result<StoreLook, Trouble>) {
-        match look {
+        let known = self.world.lineage().map(|lineage| lineage.lineage);
+        // A mark that anybody can make is believed on the object that this node knows anyway.
+        let believed = look.and_then(|mut look| match &look.view.lineage {
+            Some((lineage, _)) if look.mark == Mark::Keyless && known != Some(lineage.lineage) => Err(foreign(lineage)),
+            _ => {
+                look.view.former_mark = look.mark != Mark::Newest;
+                Ok(look)
+            }
+        });
+        match believed {
             Ok(look) => {
                 if self.numbers.verified_at != look.verified_at {
                     self.count().verified_at = look.verified_at;
