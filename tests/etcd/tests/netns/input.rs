@@ -186,6 +186,7 @@ fn a_data_disk_that_is_named_is_waited_for() -> Result<()> {
         ensure!(cluster.log(3)?.contains("waiting for the data disk"), "it says nothing of it");
         Ok(())
     })?;
+    cluster.lasts(Duration::from_secs(5));
     cluster.serves("beside a missing disk")?;
     ensure!(!disk.exists(), "something was made where the disk is not mounted");
     fs_err::rename(&unplugged, &disk)?;
