@@ -82,7 +82,11 @@ impl Cluster {
             });
         }
         let diary = Arc::default();
-        Ok(Self { writer: None, machines, scratch: Some(scratch), folder, diary, keys, setup, network })
+        let mut cluster = Self { writer: None, machines, scratch: Some(scratch), folder, diary, keys, setup, network };
+        if cluster.setup.named {
+            cluster.all().try_for_each(|n| cluster.resolve(n, true))?;
+        }
+        Ok(cluster)
     }
 
     /// Every machine's number.
@@ -195,7 +199,7 @@ impl Cluster {
     /// Starts e2d on a machine.
     pub fn start(&mut self, n: u8) -> Result<()> {
         let address = |n: u8| self.network.node(n).address().to_string();
-        let peers: Vec<String> = self.all().map(address).collect();
+        let peers: Vec<String> = self.all().map(|n| if self.setup.named { name(n) } else { address(n) }).collect();
         let machine = self.machine(n);
         let mut run = self.command(n, &Parts::e2d()?);
         if !machine.etcd.join("etcdutl").is_file() {
@@ -299,6 +303,11 @@ impl Cluster {
         }
         self.scratch.take().context("the story is over")?.passed(gate)
     }
+}
+
+/// What a machine is called.
+pub(crate) fn name(n: u8) -> String {
+    format!("n{n}.story.test")
 }
 
 impl Drop for Cluster {

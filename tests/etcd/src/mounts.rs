@@ -2,9 +2,10 @@
 //!
 //! Each run of e2d gets a mount namespace; nothing is mounted on the machine that runs the tests.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, name};
 use anyhow::{Context as _, Result, ensure};
 use camino::Utf8PathBuf;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 impl Cluster {
@@ -40,6 +41,21 @@ impl Cluster {
         fs_err::create_dir_all(self.folder.join(folder))?;
         fs_err::write(&table, format!("backups:/ {} nfs defaults 0 0\n", self.folder.join(folder)))?;
         self.mount(n, &format!("mount --bind {table} /etc/fstab"), &[]);
+        Ok(())
+    }
+
+    /// From its next start a machine knows what the others' names mean, or cannot find out: its DNS server never
+    /// answers.
+    pub fn resolve(&mut self, n: u8, known: bool) -> Result<()> {
+        let (hosts, servers) = (self.folder.join(format!("hosts{n}")), self.folder.join(format!("servers{n}")));
+        let mut table = "127.0.0.1 localhost\n".to_owned();
+        for other in self.all().filter(|_| known) {
+            writeln!(table, "{} {}", self.network.node(other).address(), name(other))?;
+        }
+        fs_err::write(&hosts, table)?;
+        // An address that nobody has (RFC 5737), behind a hub that passes nothing on.
+        fs_err::write(&servers, "nameserver 192.0.2.1\n")?;
+        self.mount(n, &format!("mount --bind {hosts} /etc/hosts && mount --bind {servers} /etc/resolv.conf"), &[]);
         Ok(())
     }
 

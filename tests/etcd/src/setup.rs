@@ -26,6 +26,7 @@ pub struct Setup {
     pub(crate) version: EtcdVersion,
     pub(crate) store: Store,
     pub(crate) keys: bool,
+    pub(crate) named: bool,
     pub(crate) silence: String,
     pub(crate) spares: u8,
 }
@@ -34,8 +35,16 @@ impl Setup {
     /// `size` machines with etcd's default version, a shared store, and no keys.
     #[must_use]
     pub fn new(story: &str, size: u8) -> Self {
-        let (story, silence) = (story.to_owned(), "10s".to_owned());
-        Self { story, size, version: EtcdVersion::DEFAULT, store: Store::Shared, keys: false, silence, spares: 0 }
+        Self {
+            story: story.to_owned(),
+            size,
+            version: EtcdVersion::DEFAULT,
+            store: Store::Shared,
+            keys: false,
+            named: false,
+            silence: "10s".to_owned(),
+            spares: 0,
+        }
     }
 
     /// Another version of etcd.
@@ -54,6 +63,12 @@ impl Setup {
     #[must_use]
     pub fn with_keys(self) -> Self {
         Self { keys: true, ..self }
+    }
+
+    /// Machines that are told the names of the others, and not their addresses.
+    #[must_use]
+    pub fn named(self) -> Self {
+        Self { named: true, ..self }
     }
 
     /// Machines besides, which nobody is told of: strangers and copies.

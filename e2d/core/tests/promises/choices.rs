@@ -1,5 +1,6 @@
 //! Numbers that decide what a world looks like; zero, and the end of the list, mean the plain choice.
 
+use crate::worlds::{ALL, Situation, grow};
 use e2d_core::observe::World;
 use e2d_core::plan;
 use proptest::prelude::*;
@@ -49,7 +50,13 @@ impl fmt::Debug for Scene {
 
 /// Worlds that happen, and worlds that contradict themselves.
 pub(crate) fn scenes() -> impl Strategy<Value = Scene> {
-    proptest::collection::vec(any::<u16>(), 0..200).prop_map(|numbers| Scene(crate::worlds::grow(&numbers)))
+    scenes_of(ALL)
+}
+
+/// Mostly those that grow from these situations, about which a rule has something to say, and some of all others.
+pub(crate) fn scenes_of(situations: &'static [Situation]) -> impl Strategy<Value = Scene> {
+    let numbers = proptest::collection::vec(any::<u16>(), 0..200);
+    (0..5, numbers).prop_map(move |(n, numbers)| Scene(grow(if n < 4 { situations } else { ALL }, &numbers)))
 }
 
 /// How many worlds a test looks at; `PROPTEST_CASES` may ask for more.

@@ -2,8 +2,8 @@
 //!
 //! What must hold is computed here anew from the observations, not asked of the code that decides.
 
-use crate::choices::{Scene, cases, scenes};
-use crate::worlds::{self, addr, ago, founder, lineage, meet, node, word};
+use crate::choices::{Scene, cases, scenes_of};
+use crate::worlds::{self, CHANGES, ENDS, addr, ago, founder, lineage, meet, node, word};
 use e2d_core::action::{Action, Kind};
 use e2d_core::id::{MemberId, NodeId};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState, Recorded};
@@ -89,11 +89,11 @@ fn silent_in_gossip(world: &World, member: &Member) -> bool {
 }
 
 proptest! {
-    #![proptest_config(cases(600))]
+    #![proptest_config(cases(6_000))]
 
     /// S4: whoever is removed or promoted, enough voters are left that are here.
     #[test]
-    fn a_majority_of_the_resulting_voters_is_here(scene in scenes()) {
+    fn a_majority_of_the_resulting_voters_is_here(scene in scenes_of(CHANGES)) {
         let Scene(world) = &scene;
         let Some(action) = plan::plan(world).members.filter(|action| matches!(action.kind(), Kind::Remove | Kind::Promote)) else { return Ok(()) };
         let voters = voters_after(world, &action);
@@ -103,7 +103,7 @@ proptest! {
 
     /// S1: with a store, no majority of the resulting voters may lie outside the record.
     #[test]
-    fn the_record_meets_every_majority_of_the_voters(scene in scenes()) {
+    fn the_record_meets_every_majority_of_the_voters(scene in scenes_of(CHANGES)) {
         let Scene(world) = &scene;
         let Some(action) = plan::plan(world).members.filter(changes).filter(|_| world.policy.has_store) else { return Ok(()) };
         let learner = |id: MemberId| listed(world).iter().any(|member| member.id == id && member.learner);
@@ -120,7 +120,7 @@ proptest! {
 
     /// S5: one change at a time, and none but a removal while another member is away.
     #[test]
-    fn nobody_joins_while_another_member_is_away(scene in scenes()) {
+    fn nobody_joins_while_another_member_is_away(scene in scenes_of(CHANGES)) {
         let Scene(world) = &scene;
         let plan = plan::plan(world);
         prop_assert!(plan.node.as_ref().is_none_or(|action| !changes(action)));
@@ -138,7 +138,7 @@ proptest! {
 
     /// S10: a newcomer is a learner first, and gets its vote when it has told that it has caught up.
     #[test]
-    fn who_is_promoted_has_caught_up(scene in scenes()) {
+    fn who_is_promoted_has_caught_up(scene in scenes_of(CHANGES)) {
         let Scene(world) = &scene;
         let Some(Action::Promote { member: id }) = plan::plan(world).members else { return Ok(()) };
         let learner = listed(world).iter().find(|member| member.id == id);
@@ -150,7 +150,7 @@ proptest! {
 
     /// S6, S12: a removal names what it saw, and what it saw is enough.
     #[test]
-    fn a_removal_rests_on_both_witnesses_or_on_a_proof(scene in scenes()) {
+    fn a_removal_rests_on_both_witnesses_or_on_a_proof(scene in scenes_of(CHANGES)) {
         let Scene(world) = &scene;
         let Some(Action::Remove(evidence)) = plan::plan(world).members else { return Ok(()) };
         let id = evidence.subject().member;
@@ -174,7 +174,7 @@ proptest! {
 
     /// S6: data is set aside only after its disk gave itself up, or when it never served.
     #[test]
-    fn data_is_set_aside_on_evidence_alone(scene in scenes()) {
+    fn data_is_set_aside_on_evidence_alone(scene in scenes_of(ENDS)) {
         let Scene(world) = &scene;
         let Some(Action::Quarantine(evidence)) = plan::plan(world).node else { return Ok(()) };
         prop_assert_eq!(Some(evidence.subject().node), world.node());

@@ -131,6 +131,9 @@ fn excuse(world: &World, full: &Intent, loss: Loss, danger: Danger) -> Option<&'
     if danger == Danger::Abandon && never_a_member && !told {
         return Some("nothing was ever held under this identity, and that it is given up is told to nobody");
     }
+    if danger == Danger::Abandon && matches!(loss, Loss::Answer(_)) && never_served && full.speaks("found") {
+        return Some("a restore that has served nobody, and another's answer proves that its disk was set back");
+    }
     let leaves = matches!(danger, Danger::Abandon | Danger::Quarantine);
     if leaves && full.speaks("shared") {
         return Some("a warning of stores mixed up; what this disk itself holds stands without it");
@@ -146,7 +149,7 @@ fn excuse(world: &World, full: &Intent, loss: Loss, danger: Danger) -> Option<&'
     if leaves && of_store && full.speaks("fence") {
         return Some("a refusal over a lineage mixed up; what this disk itself holds stands without it");
     }
-    if membership && of_store && full.speaks("record") {
+    if membership && of_store && (full.speaks("record") || full.speaks("adopt")) {
         return Some("with the store up the record is written first; with the store away its rule guards the voters");
     }
     if of_gossip && leaves && full.dangers.contains(&Danger::Claim) {

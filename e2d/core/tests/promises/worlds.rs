@@ -233,26 +233,39 @@ pub(crate) fn leader(lineage: &Lineage) -> World {
     world
 }
 
-/// Grows a world from numbers.
-pub(crate) fn grow(numbers: &[u16]) -> World {
+/// A situation that happens.
+pub(crate) type Situation = fn(&mut Choices<'_>, usize) -> World;
+
+/// Every situation.
+pub(crate) const ALL: &[Situation] = &[
+    newborn,
+    birth_claimed,
+    birth_live,
+    restoring,
+    leading,
+    leading,
+    leading_with_a_learner,
+    restarting,
+    joining,
+    all_gone,
+    all_gone,
+    newer_epoch,
+    leaving,
+    unrecorded,
+];
+/// Those in which an epoch may begin.
+pub(crate) const BEGINNINGS: &[Situation] = &[newborn, all_gone, birth_claimed, restoring];
+/// Those in which the members may change.
+pub(crate) const CHANGES: &[Situation] = &[leading, leading_with_a_learner];
+/// Those in which data may be given up.
+pub(crate) const ENDS: &[Situation] = &[leaving, newer_epoch, restoring];
+/// Those in which etcd may start.
+pub(crate) const STARTS: &[Situation] = &[birth_live, restoring, restarting, newer_epoch];
+
+/// Grows a world from numbers: one of these situations, and what contradicts it.
+pub(crate) fn grow(situations: &[Situation], numbers: &[u16]) -> World {
     let choices = &mut Choices::new(numbers);
     let size = choices.one_of(&[3, 3, 3, 1, 5]);
-    let situations: &[fn(&mut Choices<'_>, usize) -> World] = &[
-        newborn,
-        birth_claimed,
-        birth_live,
-        restoring,
-        leading,
-        leading,
-        leading_with_a_learner,
-        restarting,
-        joining,
-        all_gone,
-        all_gone,
-        newer_epoch,
-        leaving,
-        unrecorded,
-    ];
     let situation = choices.pick(situations.len());
     let mut world = situations[situation](choices, size);
     for _ in 0..choices.one_of(&[0, 0, 1, 1, 2, 3, 5]) {
@@ -316,7 +329,11 @@ fn birth_live(choices: &mut Choices<'_>, size: usize) -> World {
 
 fn restoring(choices: &mut Choices<'_>, size: usize) -> World {
     let state = if choices.chance(30) { LineageState::Live } else { LineageState::Forming };
-    let lineage = lineage(size, 2, state, ClaimKind::Restore);
+    let mut lineage = lineage(size, 2, state, ClaimKind::Restore);
+    if choices.chance(50) {
+        // It comes when the others serve already.
+        lineage.members.iter_mut().filter(|member| member.node == Some(node(1))).for_each(|late| late.started = false);
+    }
     let mut world = settled(&lineage, Phase::Founding);
     world.promised = Some(lineage.claim.nonce);
     let hash = KvHash { revision: Revision(50), compacted: Revision(0), hash: 77 };
@@ -324,6 +341,7 @@ fn restoring(choices: &mut Choices<'_>, size: usize) -> World {
         0 => {
             let ran = choices.chance(50);
             (world.data, world.state.ran, world.state.start) = (Some(DataDir::Empty), ran, u64::from(ran));
+            world.state.opened = ran && state == LineageState::Live && choices.chance(50);
         }
         1 => {}
         2 => world.state.ran = false,
@@ -337,6 +355,15 @@ fn restoring(choices: &mut Choices<'_>, size: usize) -> World {
         }
     }
     world.lineage_since = NOW - choices.age();
+    if choices.chance(50) {
+        (world.state.start, world.raised) = (4, Some(4));
+        let mut interview = interview(choices, &lineage, size);
+        if world.data == Some(DataDir::Empty) {
+            // It has not run yet.
+            interview.answers.values_mut().for_each(|told| told.heard = None);
+        }
+        world.interview = Some(interview);
+    }
     for n in 2..=size {
         let mut told = member_word(&lineage, n);
         told.phase = Phase::Founding;
@@ -412,9 +439,18 @@ fn leading_with_a_learner(choices: &mut Choices<'_>, size: usize) -> World {
             told.phase = Phase::Joining;
             told.place = Some(Place { member: learner, ..place(&lineage, 1) });
             (told.has_data, told.etcd) = (true, EtcdWord::Open);
-            let index = choices.one_of(&[900, 890, 3]);
-            told.progress = Some(Progress { term: 3, index, ..Progress::default() });
+            let index = choices.one_of(&[Some(900), Some(890), Some(3), None]);
+            told.progress = index.map(|index| Progress { term: 3, index, ..Progress::default() });
         }
+    }
+    if choices.chance(20) {
+        // There are to be more, and another is here.
+        world.policy.size += 2;
+        let known = Some(known(&lineage));
+        meet(&mut world, size + 1, Word { known, ..word(size + 1, node(size + 1)) }, choices.age());
+    }
+    if size > 2 && choices.chance(20) {
+        world.etcd.heard.insert(lineage.founder_member(&founder(2)), NOW - choices.age());
     }
     meet(&mut world, seat, told, choices.age());
     world.etcd.members = Some(Seen { value: listed, at: NOW });
@@ -458,19 +494,24 @@ fn restarting(choices: &mut Choices<'_>, size: usize) -> World {
         world.raised = Some(4);
     }
     if choices.chance(80) {
-        let mut interview =
-            Interview { start: 4, since: NOW - choices.age(), grown: NOW - choices.age(), answers: [].into() };
-        for n in 2..=size {
-            if choices.chance(75) {
-                interview.answers.insert(node(n), testimony(choices, &lineage));
-            }
-        }
-        world.interview = Some(interview);
+        world.interview = Some(interview(choices, &lineage, size));
     }
     for n in 2..=size {
         meet(&mut world, n, member_word(&lineage, n), choices.age());
     }
     world
+}
+
+/// What the others have answered to start 4, or still to the one before.
+fn interview(choices: &mut Choices<'_>, lineage: &Lineage, size: usize) -> Interview {
+    let start = choices.one_of(&[4, 4, 4, 4, 3]);
+    let mut interview = Interview { start, since: NOW - choices.age(), grown: NOW - choices.age(), answers: [].into() };
+    for n in 2..=size {
+        if choices.chance(75) {
+            interview.answers.insert(node(n), Testimony { start, ..testimony(choices, lineage) });
+        }
+    }
+    interview
 }
 
 fn testimony(choices: &mut Choices<'_>, lineage: &Lineage) -> Testimony {
@@ -546,6 +587,19 @@ fn all_gone(choices: &mut Choices<'_>, size: usize) -> World {
             (sealed.etcd, sealed.progress) = (EtcdWord::Stopped, None);
             meet(&mut world, n, sealed, Duration::from_secs(30));
         }
+    }
+    match choices.pick(8) {
+        // A disk of the epoch that nobody knew of, at a machine of its own.
+        0 => {
+            let (name, peer_url) = (name(node(9)), url(9));
+            meet(&mut world, 9, Word { name, peer_url, ..member_word(&lineage, 2) }, choices.age());
+        }
+        // A machine that has not spoken yet.
+        1 => {
+            meet(&mut world, 9, word(9, node(9)), choices.age());
+            world.peers.values_mut().filter(|peer| peer.addr == addr(9)).for_each(|peer| peer.word = None);
+        }
+        _ => {}
     }
     world
 }

@@ -97,9 +97,17 @@ fn a_later_program_may_add_kinds_and_fields() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
-        let _ = Header::parse(&bytes, MAX_FRAME_BYTES);
-        let _ = Message::decode(&bytes);
+    fn no_bytes_make_the_decoder_panic(
+        bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..60), prop::collection::vec(any::<u8>(), 0..2_000)],
+        kind in 0u8..13,
+    ) {
+        let after = |first: u8| [&[first], bytes.as_slice()].concat();
+        for packet in [&bytes, &after(1)] {
+            let _ = Header::parse(packet, MAX_FRAME_BYTES);
+        }
+        for payload in [&bytes, &after(kind), &vec![kind]] {
+            let _ = Message::decode(payload);
+        }
     }
 
     #[test]

@@ -99,6 +99,28 @@ fn a_frozen_node_rejoins_by_itself_and_accuses_nobody() {
     }
 }
 
+/// A suspicion that slept gives its time to answer, and not the time of the sleep.
+#[test]
+fn who_was_suspected_before_a_freeze_may_still_answer_after_it() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        cluster(&mut world, 3);
+        world.run(SECOND * 3);
+        for other in [0, 2] {
+            world.cut(other, 1);
+        }
+        let suspects = |world: &World| [0, 2].iter().any(|n| world.state(1, *n) == Some(State::Suspect));
+        world.until("a suspicion", SECOND * 5, suspects);
+        world.freeze(1);
+        world.run(SECOND * 5);
+        world.heal();
+        world.thaw(1);
+        world.run(SECOND * 10);
+        assert!(world.is_whole());
+        assert_eq!(world.times(1, |event| matches!(event, Event::Down(_))), [], "seed {seed}");
+    }
+}
+
 /// What a ten-second timeout on top of gossip rests on (T3).
 #[test]
 fn no_frozen_node_is_held_dead_for_long_after_it_thaws() {

@@ -54,8 +54,8 @@ fn refused(cluster: &mut Cluster, why: &str) -> Result<()> {
     Ok(())
 }
 
-/// S3 S21: a store that is full, and then one that may only be read, costs backups and nothing else. It is said, and
-/// the backups go on by themselves.
+/// S3 S17 S21: a store that is full, and then one that may only be read, costs backups and nothing else: an etcd that dies
+/// starts again beside either. It is said, and the backups go on by themselves.
 #[test]
 fn a_store_that_takes_nothing_stops_no_etcd() -> Result<()> {
     let mut cluster = Setup::new("full_store", 1).build()?;
@@ -65,6 +65,7 @@ fn a_store_that_takes_nothing_stops_no_etcd() -> Result<()> {
     cluster.start_writing();
     let filler = cluster.fill(1, "store")?;
     cluster.tells("o space left on device")?;
+    cluster.kill_etcd(1)?;
     cluster.serves("beside a full store")?;
     fs_err::remove_file(filler)?;
     another_backup(&cluster)?;
@@ -74,6 +75,7 @@ fn a_store_that_takes_nothing_stops_no_etcd() -> Result<()> {
         mode(&folder, 0o500)?;
     }
     cluster.tells("ermission denied")?;
+    cluster.kill_etcd(1)?;
     cluster.serves("beside a store that may only be read")?;
     for folder in [store.join("archives/00000000000000000001"), store.join(".e2d-store")] {
         mode(&folder, 0o700)?;
@@ -184,6 +186,7 @@ fn a_data_disk_that_is_named_is_waited_for() -> Result<()> {
         ensure!(cluster.log(3)?.contains("waiting for the data disk"), "it says nothing of it");
         Ok(())
     })?;
+    cluster.lasts(Duration::from_secs(5));
     cluster.serves("beside a missing disk")?;
     ensure!(!disk.exists(), "something was made where the disk is not mounted");
     fs_err::rename(&unplugged, &disk)?;

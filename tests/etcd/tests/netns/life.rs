@@ -56,6 +56,31 @@ fn a_leader_that_stops_hands_over() -> Result<()> {
     cluster.passed(&gate())
 }
 
+/// S3 S17: all machines lose power, and when it is back there is no store and no DNS. They know one another by the
+/// addresses on their disks and serve with what they have, as who they were; so does the next that is alone in it.
+#[test]
+fn intact_disks_need_neither_store_nor_dns() -> Result<()> {
+    let mut cluster = Setup::new("no_store_no_dns", 3).named().build()?;
+    cluster.start_all()?;
+    let members = cluster.is_whole("at birth")?;
+    cluster.archived()?;
+    cluster.start_writing();
+    cluster.serves("before the power cut")?;
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+        cluster.resolve(n, false)?;
+    }
+    fs_err::rename(cluster.folder().join("store"), cluster.folder().join("away"))?;
+    cluster.start_all()?;
+    ensure!(cluster.is_whole("with neither store nor DNS")? == members, "the members have changed");
+    cluster.power_off(1)?;
+    cluster.serves("without one machine")?;
+    cluster.start(1)?;
+    ensure!(cluster.is_whole("after its return")? == members, "the members have changed");
+    cluster.lost_nothing("without store and DNS")?;
+    cluster.passed(&gate())
+}
+
 /// S1 S2 S3 S10 S11: without any store: two of three wait; three are born by their vows as one cluster, a
 /// lost disk is replaced, and after a power cut of all of them all is there.
 #[test]
