@@ -142,9 +142,8 @@ fn is_deserted(world: &World, lineage: &Lineage) -> bool {
     let is_lost = |member: &Recorded| {
         elsewhere(member) || safety::prove_gone(world, member.node, &member.peer_url, Some(member)).is_some()
     };
-    never_ran
-        && world.promised.is_none()
-        && lineage.members.iter().filter(|member| member.node != world.node()).all(is_lost)
+    let mut others = lineage.members.iter().filter(|member| member.node != world.node()).peekable();
+    never_ran && others.peek().is_some() && others.all(is_lost)
 }
 
 /// Restored data that cannot be read: restored again if etcd has never run on it, else this founder

@@ -104,6 +104,6 @@ fn a_restore_says_what_was_not_verified() {
     assert!(chosen.evidence.iter().any(|line| line.contains(&better.id.to_string())), "{:?}", chosen.evidence);
     let chosen = claim(vec![better]);
     assert_eq!(chosen.source.unwrap().archive, better.id);
-    assert!(chosen.evidence.iter().any(|line| line.contains("ever verified")), "{:?}", chosen.evidence);
+    assert!(chosen.evidence.iter().any(|line| line.contains("no archive of this lineage")), "{:?}", chosen.evidence);
     assert!(!claim(vec![good]).evidence.iter().any(|line| line.contains("verified")));
 }

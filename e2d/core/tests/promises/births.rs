@@ -113,7 +113,7 @@ proptest! {
             let view = world.store_view().map(|view| view.archives.as_slice()).unwrap_or_default();
             let restored = view.iter().find(|archive| Some(archive.id) == source);
             let verified = view.iter().any(|archive| archive.verified && archive.epoch <= old.epoch);
-            let says = claim.claim.evidence.iter().any(|line| line.contains("ever verified"));
+            let says = claim.claim.evidence.iter().any(|line| line.contains("no archive of this lineage"));
             prop_assert!(restored.is_some_and(|archive| archive.verified == verified && archive.epoch <= old.epoch));
             prop_assert_eq!(says, !verified);
         }

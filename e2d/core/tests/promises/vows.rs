@@ -120,6 +120,33 @@ fn vows_that_rule_each_other_out_are_bridged() {
     assert_eq!(report(&none), format!("vows: waits: {}", Reason::VowsConflict));
 }
 
+/// S13: a founder that never ran, of whose fellows none can found with it any more, is free again: its promise is worth
+/// nothing, and it holds nothing.
+#[test]
+fn the_last_founder_that_never_ran_is_free_again() {
+    let vowed = vow(1, &[1, 2, 3]);
+    let mut world = disk(1, std::slice::from_ref(&vowed), &[]);
+    world.recall.lineage = Some(born(&vowed));
+    let promised = noted(&world).unwrap();
+    assert_eq!(promised.phase, Phase::Founding);
+    world.remembered(promised);
+    let gives_up = |world: &World| noted(world).is_some_and(|state| state.phase == Phase::Abandoned);
+    meet(&mut world, 2, Word { former: vec![node(2)], ..word(2, node(42)) }, Duration::from_secs(9));
+    assert!(!gives_up(&world), "node 3 may come");
+    let elsewhere = born(&vow(2, &[3, 4, 5]));
+    meet(&mut world, 3, worlds::member_word(&elsewhere, 3), Duration::from_secs(9));
+    assert!(gives_up(&world), "{}", plan::plan(&world).report);
+    world.state.ran = true;
+    world.launched = Some(vowed.founds().1);
+    assert!(!gives_up(&world), "it may have spoken");
+    // Alone there is nobody to lose.
+    let single = Vow { round: 1, founders: [node(1)].into() };
+    let mut alone = worlds::quiet(1, false);
+    (alone.recall.lineage, alone.state.vows) = (Some(born(&single)), vec![single]);
+    alone.remembered(noted(&alone).unwrap());
+    assert!(!gives_up(&alone), "{}", plan::plan(&alone).report);
+}
+
 /// S22: the vows of a disk do not grow for ever: one to the same disks replaces the earlier.
 #[test]
 fn a_vow_to_the_same_disks_replaces_the_earlier() {
