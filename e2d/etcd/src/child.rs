@@ -252,8 +252,7 @@ pub fn find(data_dir: &Utf8Path) -> Result<Found, FindError> {
 /// Why a run ended, by its status, its log, and the room that its disk has left.
 fn explain(home: &Utf8Path, run: RunId, status: Option<process::Status>) -> io::Result<Exit> {
     let exit = exit::classify(status, &log::tail(home, run)?);
-    let disk = rustix::fs::statvfs(home.as_std_path())?;
-    Ok(exit.on_a_disk_with(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    Ok(exit.on_a_disk_with(log::room(home)?))
 }
 
 impl Child {
