@@ -66,15 +66,17 @@ fn set_aside(file: &mut fs_err::File, temporary: &Utf8Path, place: &Utf8Path) ->
 }
 
 /// The end of what this run wrote; empty if it wrote nothing. Bytes that are not UTF-8 are replaced.
+///
+/// Where the line that begins the run is out of sight, the end of the log is this run's alone, but what was set aside
+/// may be anybody's: it counts only behind that line, or an older run's last words would stand for this one's.
 pub(super) fn tail(home: &Utf8Path, run: RunId) -> io::Result<String> {
     let marker = marker(run);
     let text = end_of(&current(home))?;
     if let Some((_, after)) = text.rsplit_once(&marker) {
         return Ok(after.to_owned());
     }
-    // The line that begins the run is further back, perhaps set aside.
     let before = end_of(&earlier(home))?;
-    let before = before.rsplit_once(&marker).map_or(before.as_str(), |(_, after)| after);
+    let before = before.rsplit_once(&marker).map_or("", |(_, after)| after);
     Ok(format!("{before}{text}"))
 }
 
@@ -143,6 +145,21 @@ mod tests {
         assert!(trim_past(home, 10, 200).is_err());
         assert_eq!(home.read_dir_utf8().unwrap().count(), 2, "the log and what is in the way");
         assert_eq!(std::fs::metadata(current(home)).unwrap().len(), 100, "nothing is lost");
+    }
+
+    /// A run that wrote much since it began is judged by its own words, not by those of a run before it.
+    #[test]
+    fn what_was_set_aside_speaks_for_its_own_run_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Utf8Path::from_path(dir.path()).unwrap();
+        let (first, second) = (RunId::fixed(5), RunId::fixed(6));
+        open(home, first).unwrap().write_all(b"removed\n").unwrap();
+        assert!(trim_past(home, 1, u64::MAX).unwrap());
+        let mut writer = open(home, second).unwrap();
+        writer.write_all(&vec![b'x'; 2 * TAIL_BYTES as usize]).unwrap();
+        writer.write_all(b"\nrunning\n").unwrap();
+        let tail = tail(home, second).unwrap();
+        assert!(tail.ends_with("running\n") && !tail.contains("removed"));
     }
 
     #[test]
