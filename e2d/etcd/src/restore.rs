@@ -16,6 +16,7 @@ use crate::datadir::{self, Contents, InspectError};
 use crate::durable;
 use crate::launch::{Launch, Start, Url};
 use crate::programs::{Program, RestorePrograms};
+use crate::tool;
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_core::id::{ClusterId, MemberId};
 use e2d_core::raftid;
@@ -113,7 +114,8 @@ pub fn expected(launch: &Launch) -> Result<Restored, RestoreError> {
 /// Makes the data directory of `launch` from a database, its revision raised by `bump`; with 0 it stays, and nothing
 /// is marked as compacted.
 ///
-/// `database` is a backup as etcd streams it, with the digest at its end or without. Dropping the future ends the tool.
+/// `database` is a backup as etcd streams it, with the digest at its end or without. Dropping the
+/// future ends the tool, and so does the end of this process.
 pub async fn restore(
     programs: &RestorePrograms,
     launch: &Launch,
@@ -272,7 +274,8 @@ async fn run(
         command.arg("--skip-hash-check");
     }
     command.args(options).env_clear().env("ETCDCTL_API", "3");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    tool::ends_with_us(&mut command);
     let failed = |said| RestoreError::Tool { program: program.path.clone(), database: database.to_owned(), said };
     let mut tool = command.spawn().map_err(|source| RestoreError::Io { path: program.path.clone(), source })?;
     let said = match tool.stderr.take() {
