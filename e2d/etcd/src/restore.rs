@@ -128,14 +128,13 @@ pub async fn restore(
         let path = path.to_owned();
         move |source| RestoreError::Io { path, source }
     };
-    durable::private_dir(data_dir).map_err(failed(data_dir))?;
     if let Some(user) = child::user_of(data_dir).map_err(failed(data_dir))? {
         return Err(RestoreError::InUse { data_dir: data_dir.clone(), user });
     }
-    let wal_dir = launch.wal_dir.as_deref();
-    if datadir::inspect(data_dir, wal_dir)? != Contents::Empty {
+    if !takes_data(data_dir, launch.wal_dir.as_deref())? {
         return Err(RestoreError::NotEmpty { data_dir: data_dir.clone() });
     }
+    durable::private_dir(data_dir).map_err(failed(data_dir))?;
     clear(launch).map_err(failed(data_dir))?;
     let scratch = Scratch::of(launch);
     durable::private_dir(&scratch.dir).map_err(failed(&scratch.dir))?;
@@ -156,6 +155,13 @@ pub async fn restore(
     cleared?;
     tracing::info!(%data_dir, cluster = %restored.cluster, member = %restored.member, "database restored");
     Ok(restored)
+}
+
+/// Whether there is a place for data. What else lies in the directory is not replaced, and may be the store.
+fn takes_data(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> Result<bool, InspectError> {
+    let is_anothers = matches!(datadir::stranger(data_dir, wal_dir, None)?, Some(Contents::OtherOwner { .. }));
+    let found = datadir::read(data_dir, wal_dir)?;
+    Ok(!is_anothers && matches!(found, Contents::Absent | Contents::Empty))
 }
 
 /// Removes what an interrupted restore left; to be called at the start of a node as well.
