@@ -6,13 +6,13 @@ mod server;
 use super::describe::{chain, data, exit};
 use super::fact::{Fact, Outcome};
 use super::files;
-use super::setting::Setting;
+use super::setting::{self, Setting};
 use e2d_core::action::Action;
 use e2d_core::observe::{DataDir, World};
 use e2d_core::plan::Track;
 use e2d_etcd::child::{self, Child, FindError, Found};
 use e2d_etcd::client::{CallError, Client, Place};
-use e2d_etcd::datadir::{self, quarantine};
+use e2d_etcd::datadir::quarantine;
 use e2d_etcd::socket;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -96,8 +96,9 @@ impl Hands {
             let began = hands.setting.now();
             loop {
                 let for_good = hands.setting.now().since(began) >= UNREADABLE_AFTER;
-                let (data_dir, program) = (hands.setting.data_dir.clone(), hands.setting.programs.etcd.version);
-                let look = tokio::task::spawn_blocking(move || match datadir::inspect(&data_dir, None) {
+                let (setting, program) = (hands.setting.clone(), hands.setting.programs.etcd.version);
+                let look = move || setting::inspect(&setting.data_dir, &setting.config.site.store);
+                let look = tokio::task::spawn_blocking(move || match look() {
                     Ok(contents) => data(contents, program),
                     Err(error) if for_good => DataDir::Unreadable(chain(&error)),
                     Err(error) => DataDir::Unseen(chain(&error)),

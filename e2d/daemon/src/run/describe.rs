@@ -70,11 +70,21 @@ pub(super) fn data(contents: Data, program: EtcdVersion) -> DataDir {
             DataDir::Unreadable(format!("a database of {database_bytes} bytes and no log beside it"))
         }
         Data::Damaged(damage) => DataDir::Unreadable(damage.to_string()),
-        Data::Foreign { names } => DataDir::ForeignOwner(format!("it holds {}, which is not etcd's", names.join(", "))),
+        strange @ (Data::Foreign { .. } | Data::OtherOwner { .. }) => {
+            DataDir::ForeignOwner(stranger(&strange).unwrap_or_default())
+        }
+    }
+}
+
+/// Whose a data directory is, if not etcd's and ours.
+pub(super) fn stranger(contents: &Data) -> Option<String> {
+    match contents {
+        Data::Foreign { names } => Some(format!("it holds {}, which is not etcd's", names.join(", "))),
         Data::OtherOwner { path, uid } => {
             let me = rustix::process::getuid().as_raw();
-            DataDir::ForeignOwner(format!("{path} belongs to user {uid}, and e2d runs as user {me}"))
+            Some(format!("{path} belongs to user {uid}, and e2d runs as user {me}"))
         }
+        _ => None,
     }
 }
 

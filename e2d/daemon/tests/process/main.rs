@@ -3,5 +3,6 @@
 
 mod disks;
 mod doors;
+mod folders;
 mod orders;
 mod rig;

@@ -24,6 +24,7 @@ pub(crate) struct Cluster {
     scratch: Option<Scratch>,
     folder: Utf8PathBuf,
     etcd: Utf8PathBuf,
+    store: String,
     nodes: Vec<Node>,
 }
 
@@ -40,7 +41,8 @@ impl Cluster {
         fs_err::create_dir(folder.join("store"))?;
         let etcd = Parts::locate()?.etcd(version)?;
         let nodes = (0..size).map(|_| Node { address: address(), process: None }).collect();
-        Ok(Self { scratch: Some(scratch), folder, etcd, nodes })
+        let store = format!("file://{}/", folder.join("store"));
+        Ok(Self { scratch: Some(scratch), folder, etcd, store, nodes })
     }
 
     /// A node's address.
@@ -51,6 +53,11 @@ impl Cluster {
     /// A node's data directory.
     pub(crate) fn data_dir(&self, n: usize) -> Utf8PathBuf {
         self.folder.join(format!("n{n}"))
+    }
+
+    /// Takes another store from now on.
+    pub(crate) fn keep_backups_in(&mut self, url: &str) {
+        url.clone_into(&mut self.store);
     }
 
     /// Takes another etcd from now on.
@@ -66,7 +73,7 @@ impl Cluster {
         run.args(["run", "--log-format", "json", "--host", &peers[n]])
             .args(["--required-cluster-size", &peers.len().to_string()])
             .args(["--metrics-addr", &format!("{}:7982", peers[n])])
-            .args(["--snapshot-url", &format!("file://{}/", self.folder.join("store"))])
+            .args(["--snapshot-url", &self.store])
             .args(["--etcd-bin-dir", self.etcd.as_str(), "--data-dir", self.data_dir(n).as_str()])
             .args(more);
         if peers.len() > 1 {
