@@ -23,7 +23,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt:
     };
     StatusReply {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        etcd_version: setting.programs.etcd.version.to_string(),
+        etcd_version: setting.programs.known().version.to_string(),
         node: world.node().map(|node| node.to_string()).unwrap_or_default(),
         name: world.name(),
         phase: lower(&world.state.phase),

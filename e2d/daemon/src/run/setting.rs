@@ -1,6 +1,6 @@
 //! What does not change while a node runs: its places, programs, store and certificates.
 
-use super::describe;
+use super::describe::{self, chain};
 use super::keys::{self, Certificates};
 use crate::cli::exit::{Exit, Failure};
 use crate::config::store::StoreUrl;
@@ -13,10 +13,11 @@ use e2d_core::observe::{Me, Policy};
 use e2d_core::time::Moment;
 use e2d_etcd::datadir::{self, Contents, InspectError};
 use e2d_etcd::durable;
-use e2d_etcd::programs::{self, Programs};
+use e2d_etcd::programs::Installed;
 use e2d_gossip::Keyring;
 use rustix::fs::FlockOperation;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -29,8 +30,8 @@ pub(super) struct Setting {
     pub(super) data_dir: Utf8PathBuf,
     /// Our folder in it.
     pub(super) home: Utf8PathBuf,
-    /// etcd and its tools.
-    pub(super) programs: Programs,
+    /// etcd and its tools, as they are installed at the moment.
+    pub(super) programs: Installed,
     /// Where backups and the lineage lie.
     pub(super) store: Option<Arc<dyn Store>>,
     /// This node, as it names itself.
@@ -128,14 +129,29 @@ fn bad(error: Box<dyn std::error::Error + Send + Sync>, hint: &str) -> Failure {
     Failure::Other { exit: Exit::BadConfiguration, error, hint: Some(hint.to_owned()) }
 }
 
-async fn programs(site: &Site) -> Result<Programs, Failure> {
+/// What the system refused: whether trying again may help depends on why.
+fn refused(source: &io::Error, error: Box<dyn std::error::Error + Send + Sync>) -> Failure {
+    if durable::may_pass(source) {
+        Failure::Other { exit: Exit::TryAgain, error, hint: Some("look at the disk if this goes on".to_owned()) }
+    } else {
+        bad(error, "see who owns it")
+    }
+}
+
+async fn programs(site: &Site) -> Result<Installed, Failure> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let programs = programs::find(site.etcd_bin_dir.as_deref(), &path)
-        .await
-        .map_err(|error| bad(error.into(), "e2d runs the etcd server as its child; it does not bring one"))?;
-    tracing::info!(version = %programs.etcd.version, path = %programs.etcd.path, "etcd found");
-    if let Err(error) = &programs.restore {
-        tracing::warn!(%error, "no restore is possible on this node");
+    let programs = Installed::find(site.etcd_bin_dir.as_deref(), &path).await.map_err(|error| {
+        if error.may_pass() {
+            return Failure::with_hint(Exit::TryAgain, error, "look at the load of this machine if this goes on");
+        }
+        bad(error.into(), "e2d runs the etcd server as its child; it does not bring one")
+    })?;
+    let etcd = programs.known();
+    tracing::info!(version = %etcd.version, path = %etcd.path, "etcd found");
+    match programs.restore().await {
+        Ok(_) => {}
+        Err(error) if error.may_pass() => tracing::warn!(%error, "whether a restore is possible is not known yet"),
+        Err(error) => tracing::warn!(%error, "no restore is possible on this node"),
     }
     Ok(programs)
 }
@@ -196,7 +212,7 @@ fn policy(config: &Config, has_store: bool) -> Policy {
 /// it is: whose it is is asked before anything is made or its rights are changed.
 fn settle(data_dir: &Utf8Path, store: Option<&Utf8Path>) -> Result<(Utf8PathBuf, File), Failure> {
     let judged = datadir::stranger(data_dir, None, store);
-    let judged = judged.map_err(|error| bad(error.into(), "see who owns it"))?;
+    let judged = judged.map_err(|error| refused(&error.source, chain(&error).into()))?;
     if let Some(what) = judged.as_ref().and_then(describe::stranger) {
         let error = format!("the data directory {data_dir} belongs to somebody else: {what}");
         return Err(bad(error.into(), "name another with --data-dir; nothing was changed"));
@@ -204,14 +220,15 @@ fn settle(data_dir: &Utf8Path, store: Option<&Utf8Path>) -> Result<(Utf8PathBuf,
     let home = datadir::home(data_dir);
     for folder in [data_dir, &home] {
         durable::private_dir(folder)
-            .map_err(|error| bad(format!("{folder} cannot be used: {error}").into(), "see who owns it"))?;
+            .map_err(|error| refused(&error, format!("{folder} cannot be used: {error}").into()))?;
     }
     let lock = lock(&home)?;
     // What a restore left that was cut short: copies of the database, which nobody is to find later (S19).
     let cleared = e2d_etcd::restore::clear_at(data_dir, None)
         .and_then(|()| durable::remove(&home.join(super::act::RESTORED_DATABASE)));
     cleared.map_err(|error| {
-        bad(format!("{home}: what an interrupted restore left cannot be removed: {error}").into(), "see who owns it")
+        let what = format!("{home}: what an interrupted restore left cannot be removed: {error}");
+        refused(&error, what.into())
     })?;
     Ok((home, lock))
 }
@@ -220,8 +237,8 @@ fn settle(data_dir: &Utf8Path, store: Option<&Utf8Path>) -> Result<(Utf8PathBuf,
 fn lock(home: &Utf8Path) -> Result<File, Failure> {
     let path = home.join("lock");
     let hint = "another e2d runs on this data directory: stop it, or name another with --data-dir";
-    let failed = |error: std::io::Error| {
-        let error = std::io::Error::new(error.kind(), format!("{path} cannot be locked: {error}"));
+    let failed = |error: io::Error| {
+        let error = io::Error::new(error.kind(), format!("{path} cannot be locked: {error}"));
         Failure::with_hint(Exit::TryAgain, error, hint)
     };
     let file = File::options().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;

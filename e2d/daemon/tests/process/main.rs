@@ -5,4 +5,5 @@ mod disks;
 mod doors;
 mod folders;
 mod orders;
+mod programs;
 mod rig;

@@ -66,6 +66,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// Takes programs from a folder of the test's own from now on, which nothing is in yet.
+    pub(crate) fn own_programs(&mut self) -> Result<Utf8PathBuf> {
+        self.etcd = self.folder.join("bin");
+        fs_err::create_dir(&self.etcd)?;
+        Ok(self.etcd.clone())
+    }
+
+    /// Puts a program of a version in the place of another, as a package does: at once.
+    pub(crate) fn replace(&self, name: &str, version: EtcdVersion) -> Result<()> {
+        let (place, new) = (self.etcd.join(name), self.etcd.join("new"));
+        std::os::unix::fs::symlink(Parts::locate()?.etcd(version)?.join(name), &new)?;
+        Ok(fs_err::rename(new, place)?)
+    }
+
     /// Starts a node with further arguments.
     pub(crate) fn start_with(&mut self, n: usize, more: &[&str]) -> Result<()> {
         let peers: Vec<String> = self.nodes.iter().map(|node| node.address.to_string()).collect();
