@@ -6,6 +6,7 @@
 //! itself does at each start.
 
 mod crc32c;
+pub mod disk;
 pub mod quarantine;
 mod snapshot;
 mod wal;

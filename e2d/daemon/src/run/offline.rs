@@ -27,20 +27,30 @@ const STORE_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn look(site: &Site) -> Option<StatusReply> {
     let data_dir = camino::absolute_utf8(&site.data_dir).ok()?;
     let home = datadir::home(&data_dir);
-    if !data_dir.exists() {
+    let unmounted = super::mount::look(site).err();
+    if !data_dir.exists() && unmounted.is_none() {
         return None;
     }
     let store = store(site).await;
-    let unmounted = super::mount::look(site).err();
     let url = site.store.clone();
     let disk = tokio::task::spawn_blocking(move || disk(&data_dir, &home, &url)).await.ok()?;
-    let mut waits = disk.waits;
-    waits.extend(unmounted.map(|missing| format!("the data disk is not there: {missing}")));
-    Some(StatusReply { store, waits, ..disk })
+    let (why, data) = match unmounted {
+        None => {
+            ("the daemon does not run: nothing is supervised, backed up or healed on this node".to_owned(), disk.data)
+        }
+        // What lies where the disk is not mounted tells nothing of it, and a daemon that waits for it has no socket.
+        Some(missing) => {
+            let why =
+                format!("the data disk is not there: {missing}; until it is, e2d starts nothing and answers nobody");
+            (why, "not seen: its disk is not there".to_owned())
+        }
+    };
+    let waits = std::iter::once(why).chain(disk.waits).collect();
+    Some(StatusReply { store, waits, data, ..disk })
 }
 
 fn disk(data_dir: &Utf8Path, home: &Utf8Path, store: &StoreUrl) -> StatusReply {
-    let mut waits = vec!["the daemon does not run: nothing is supervised, backed up or healed on this node".to_owned()];
+    let mut waits = Vec::new();
     let blank = StatusReply {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         down: true,
