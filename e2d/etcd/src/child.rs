@@ -11,6 +11,7 @@
 //! etcd on the same directory would not fail but wait for ever on the database's lock, so [`spawn`] looks first.
 
 mod exit;
+mod flags;
 mod log;
 mod process;
 mod record;
@@ -293,6 +294,20 @@ impl Child {
     #[must_use]
     pub fn runs(&self, program: &Program, args: &[String]) -> bool {
         self.record.version == program.version && self.record.args == process::digest(args)
+    }
+
+    /// A flag that it was started with; `None` if it was not, or cannot be looked at any more.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<String> {
+        let start = format!("--{name}=");
+        flags::of(self.pid(), self.record.args)?.iter().find_map(|arg| arg.strip_prefix(&start).map(str::to_owned))
+    }
+
+    /// The names of the flags, without dashes, that it would be given otherwise than it was; nothing if it cannot be
+    /// looked at any more. Those that count only at a member's birth are not compared.
+    #[must_use]
+    pub fn differences(&self, wanted: &[String]) -> Vec<String> {
+        flags::of(self.pid(), self.record.args).map_or_else(Vec::new, |args| flags::differences(&args, wanted))
     }
 
     /// Whether it has ended. A frozen process has not.

@@ -1,5 +1,6 @@
 //! The hands: they carry out one act and say how it went. They decide nothing.
 
+mod adopt;
 mod backup;
 mod server;
 
@@ -49,6 +50,7 @@ impl Hands {
         match child::find(&hands.setting.data_dir)? {
             Found::Running(child) => {
                 tracing::info!(pid = child.pid(), "running etcd adopted");
+                hands.compare(&child);
                 hands.watch(Arc::new(*child));
             }
             Found::Ended(end) => tracing::info!(cause = ?end.cause, "etcd ended while e2d was away"),
@@ -79,6 +81,7 @@ impl Hands {
         self.tasks.spawn(async move {
             let cause = exit(child.ended().await);
             hands.forget(&child);
+            hands.setting.set_former(None);
             let _ = hands.facts.send(Fact::Exited(cause)).await;
         });
     }

@@ -1,4 +1,5 @@
-//! What does not change while a node runs: its places, programs, store and certificates.
+//! What does not change while a node runs: its places, programs, store and certificates; and how far an etcd that it took
+//! over is from it.
 
 use super::describe::{self, chain};
 use super::keys::{self, Certificates};
@@ -41,6 +42,7 @@ pub(super) struct Setting {
     /// The certificates, if there are keys.
     pub(super) certificates: Option<Certificates>,
     keyring: RwLock<Keyring>,
+    former: RwLock<Option<String>>,
     epoch: Instant,
     _lock: File,
 }
@@ -71,6 +73,7 @@ impl Setting {
             policy,
             certificates,
             keyring: RwLock::new(keyring),
+            former: RwLock::new(None),
             epoch: Instant::now(),
             _lock: lock,
         })
@@ -99,6 +102,16 @@ impl Setting {
             }
         }
         self.keyring()
+    }
+
+    /// What a person can do about an etcd that runs with a former setting, if ours does.
+    pub(super) fn former(&self) -> Option<String> {
+        self.former.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says so, or that it is over.
+    pub(super) fn set_former(&self, advice: Option<String>) {
+        *self.former.write().unwrap_or_else(PoisonError::into_inner) = advice;
     }
 
     /// What moment 0 is.

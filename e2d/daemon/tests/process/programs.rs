@@ -83,3 +83,29 @@ fn an_upgraded_etcd_goes_on() -> Result<()> {
     }
     cluster.passed(&calm())
 }
+
+/// S4 S21: an etcd that runs is adopted as it is. What it would be given otherwise now is said by name, and is taken up
+/// when it is started again.
+#[test]
+fn an_adopted_etcd_says_what_it_lacks() -> Result<()> {
+    let mut cluster = Cluster::new("former", EtcdVersion::V3_6, 1)?;
+    cluster.serve()?;
+    let pid = cluster.etcd_pid(0);
+    let former = "the adopted etcd runs on with a former setting";
+    cluster.crash(0)?;
+    cluster.serve()?;
+    ensure!(cluster.etcd_pid(0) == pid && !cluster.log(0)?.contains(former), "nothing has changed");
+    let next = ["--name", "other", "--etcd-quota-bytes", "1GiB", "--etcd-arg", "max-txn-ops=256"];
+    cluster.crash(0)?;
+    cluster.start_with(0, &next)?;
+    cluster.serves(0)?;
+    let differs = "other flags: --max-txn-ops, --name, --quota-backend-bytes";
+    ensure!(cluster.etcd_pid(0) == pid && cluster.log(0)?.contains(differs), "{}", cluster.log(0)?);
+    let advised = |status: &serde_json::Value| status["advice"].to_string().contains(differs);
+    cluster.until(0, "it to be told", advised)?;
+    ensure!(cluster.stop(0)?.success());
+    cluster.start_with(0, &next)?;
+    cluster.serves(0)?;
+    ensure!(cluster.etcd_pid(0) != pid && !advised(&cluster.status(0)?));
+    cluster.passed(&calm().allow(former, "that is what is shown"))
+}

@@ -184,11 +184,17 @@ impl Cluster {
 
     /// Kills a node: e2d and its etcd.
     pub(crate) fn kill(&mut self, n: usize) -> Result<()> {
-        if let Some(mut process) = self.nodes[n].process.take() {
-            process.kill()?;
-        }
+        self.crash(n)?;
         self.kill_etcd(n);
         Ok(())
+    }
+
+    /// Kills a node's e2d alone.
+    pub(crate) fn crash(&mut self, n: usize) -> Result<()> {
+        match self.nodes[n].process.take() {
+            Some(mut process) => process.kill().map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Stops a node's e2d in order, and its etcd with it. Returns how it ended.
