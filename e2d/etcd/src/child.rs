@@ -11,6 +11,7 @@
 //! etcd on the same directory would not fail but wait for ever on the database's lock, so [`spawn`] looks first.
 
 mod exit;
+mod flags;
 mod log;
 mod process;
 mod record;
@@ -114,11 +115,11 @@ pub enum SpawnError {
         /// What the system said.
         source: io::Error,
     },
-    /// It was started, but cannot be watched; it may be running, and [`find`] will tell.
-    #[error("etcd was started as process {pid} and cannot be watched")]
+    /// It was started, could not be watched, and was ended again: nobody would have stopped it.
+    #[error("{program} was started and ended again, because it cannot be watched")]
     Watch {
-        /// Its process id.
-        pid: i32,
+        /// The program.
+        program: Utf8PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -184,7 +185,7 @@ pub fn spawn(program: &Program, launch: &Launch) -> Result<Child, SpawnError> {
     for name in [socket::CLIENT, socket::METRICS] {
         durable::remove(&home.join(name)).map_err(prepare)?;
     }
-    let mut record = Record {
+    let record = Record {
         run: RunId::random().map_err(prepare)?,
         identity: None,
         args: process::digest(&args),
@@ -199,19 +200,16 @@ pub fn spawn(program: &Program, launch: &Launch) -> Result<Child, SpawnError> {
     command.args(&args).current_dir(&home).process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
     command.env_clear().env(RUN_VARIABLE, record.run.to_string());
     command.envs(INHERITED.iter().filter_map(|name| std::env::var_os(name).map(|value| (*name, value))));
-    let started = command.spawn().map_err(|source| {
-        // Nothing runs under this record.
-        let _ = Record::forget(&home);
+    // Where nothing runs any more, nothing is on record.
+    let forget = || Record::forget(&home);
+    let mut started = command.spawn().map_err(|source| {
+        let _ = forget();
         SpawnError::Start { program: program.path.clone(), source }
     })?;
-    let pid = started.id().cast_signed();
-    let watch = |source| SpawnError::Watch { pid, source };
-    // Until it is waited for, which only this handle does, the number stays its own.
-    let (identity, pidfd) = Identity::of(pid).and_then(|identity| Ok((identity, identity.open()?))).map_err(watch)?;
-    record.identity = Some(identity);
-    record.save(&home).map_err(watch)?;
-    tracing::info!(pid, gate = ?launch.gate, version = %program.version, "etcd started");
-    Child::watch(pidfd, identity, record, home).map_err(watch)
+    Child::of(&started, record, &home).map_err(|source| {
+        let _ = started.kill().and_then(|()| started.wait()).and_then(|_| forget());
+        SpawnError::Watch { program: program.path.clone(), source }
+    })
 }
 
 /// Finds what became of the etcd that was last started on this data directory.
@@ -228,8 +226,7 @@ pub fn find(data_dir: &Utf8Path) -> Result<Found, FindError> {
     let mut status = None;
     if let Some((identity, pidfd)) = process_of(&record).map_err(unread)? {
         if record.identity.is_none() {
-            record.identity = Some(identity);
-            record.save(&home).map_err(unread)?;
+            record.complete(identity, &home);
         }
         if !process::has_ended(&pidfd) {
             let pid = identity.pid();
@@ -252,11 +249,20 @@ pub fn find(data_dir: &Utf8Path) -> Result<Found, FindError> {
 /// Why a run ended, by its status, its log, and the room that its disk has left.
 fn explain(home: &Utf8Path, run: RunId, status: Option<process::Status>) -> io::Result<Exit> {
     let exit = exit::classify(status, &log::tail(home, run)?);
-    let disk = rustix::fs::statvfs(home.as_std_path())?;
-    Ok(exit.on_a_disk_with(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    Ok(exit.on_a_disk_with(log::room(home)?))
 }
 
 impl Child {
+    /// A process that was started just now.
+    fn of(started: &std::process::Child, mut record: Record, home: &Utf8Path) -> io::Result<Self> {
+        // Until it is waited for, which only this handle does, the number stays its own.
+        let identity = Identity::of(started.id().cast_signed())?;
+        let pidfd = identity.open()?;
+        record.complete(identity, home);
+        tracing::info!(pid = identity.pid(), gate = ?record.gate, version = %record.version, "etcd started");
+        Self::watch(pidfd, identity, record, home.to_owned())
+    }
+
     fn watch(pidfd: OwnedFd, identity: Identity, record: Record, home: Utf8PathBuf) -> io::Result<Self> {
         #[expect(
             deprecated,
@@ -288,6 +294,20 @@ impl Child {
     #[must_use]
     pub fn runs(&self, program: &Program, args: &[String]) -> bool {
         self.record.version == program.version && self.record.args == process::digest(args)
+    }
+
+    /// A flag that it was started with; `None` if it was not, or cannot be looked at any more.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<String> {
+        let start = format!("--{name}=");
+        flags::of(self.pid(), self.record.args)?.iter().find_map(|arg| arg.strip_prefix(&start).map(str::to_owned))
+    }
+
+    /// The names of the flags, without dashes, that it would be given otherwise than it was; nothing if it cannot be
+    /// looked at any more. Those that count only at a member's birth are not compared.
+    #[must_use]
+    pub fn differences(&self, wanted: &[String]) -> Vec<String> {
+        flags::of(self.pid(), self.record.args).map_or_else(Vec::new, |args| flags::differences(&args, wanted))
     }
 
     /// Whether it has ended. A frozen process has not.
@@ -347,5 +367,60 @@ impl Child {
     fn signal(&self, signal: Signal) {
         // The only failure is that it is gone already, which is what both signals are for.
         let _ = rustix::process::pidfd_send_signal(self.pidfd.get_ref(), signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that ends with its test.
+    struct Ends(std::process::Child);
+
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+        }
+    }
+
+    /// A process in the place of an etcd, and the record that was made before it.
+    fn started(home: &Utf8Path) -> (Ends, Record) {
+        let record = Record {
+            run: RunId::random().unwrap(),
+            identity: None,
+            args: process::digest(&[]),
+            program: "/usr/bin/etcd".into(),
+            version: "3.6.0".parse().unwrap(),
+            gate: Gate::Gated,
+        };
+        durable::private_dir(home).unwrap();
+        record.save(home).unwrap();
+        let started = Command::new("sleep").arg("600").env(RUN_VARIABLE, record.run.to_string()).spawn().unwrap();
+        (Ends(started), record)
+    }
+
+    /// A disk that has room for the record and not for its completion costs no etcd its supervisor, nor the next.
+    #[tokio::test]
+    async fn a_record_that_cannot_be_completed_loses_no_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = Utf8Path::from_path(dir.path()).unwrap();
+        let home = datadir::home(data_dir);
+        let (process, record) = started(&home);
+        std::fs::create_dir(home.join("child.tmp")).unwrap();
+        let child = Child::of(&process.0, record.clone(), &home).unwrap();
+        assert_eq!(Record::load(&home).unwrap(), Some(record), "it could not be completed");
+        drop(child);
+        // A process that is only just being executed shows no environment yet; nor does the next e2d come that soon.
+        let is_seen = || process_of(&Record::load(&home).unwrap().unwrap()).unwrap().is_some();
+        tokio::time::timeout(Duration::from_secs(30), async {
+            while !is_seen() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        let Found::Running(child) = find(data_dir).unwrap() else { panic!("it is lost") };
+        assert_eq!(child.pid(), process.0.id().cast_signed());
+        assert_eq!(child.kill().await.cause, Cause::Killed);
     }
 }

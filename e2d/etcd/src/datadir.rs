@@ -6,6 +6,7 @@
 //! itself does at each start.
 
 mod crc32c;
+pub mod disk;
 pub mod quarantine;
 mod snapshot;
 mod wal;
@@ -45,7 +46,8 @@ pub struct HardState {
 pub enum Contents {
     /// The directory does not exist.
     Absent,
-    /// Nothing but our own folder, `lost+found`, and folders of etcd without a log and without a database.
+    /// Nothing but our own folder, the store if it lies here, `lost+found`, and folders of etcd without a log and
+    /// without a database.
     Empty,
     /// A database, and neither a log nor a snapshot. A first start that was cut short leaves this, as etcd makes its
     /// log last, and then no vote and no entry ever existed; so does a log that was lost, perhaps with a disk that is
@@ -144,29 +146,82 @@ pub fn home(data_dir: &Utf8Path) -> Utf8PathBuf {
 ///
 /// A running etcd does no harm to it, nor it to etcd, but what it says may then be neither before nor after a write.
 pub fn inspect(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> Result<Contents, InspectError> {
-    let failed = |path: &Utf8Path| {
-        let path = path.to_owned();
-        move |source| InspectError { path, source }
-    };
-    let names = match names(data_dir) {
-        Ok(names) => names,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Contents::Absent),
-        Err(source) => return Err(failed(data_dir)(source)),
-    };
+    inspect_beside(data_dir, wal_dir, None)
+}
+
+/// The same, where the store of backups may lie in the data directory: it is no stranger there.
+pub fn inspect_beside(
+    data_dir: &Utf8Path,
+    wal_dir: Option<&Utf8Path>,
+    store: Option<&Utf8Path>,
+) -> Result<Contents, InspectError> {
+    match stranger(data_dir, wal_dir, store)? {
+        Some(strange) => Ok(strange),
+        None => read(data_dir, wal_dir),
+    }
+}
+
+/// Whether the directory is anything but etcd's and ours: [`Contents::OtherOwner`], [`Contents::Foreign`], or neither.
+/// To be asked before anything is made in it.
+pub fn stranger(
+    data_dir: &Utf8Path,
+    wal_dir: Option<&Utf8Path>,
+    store: Option<&Utf8Path>,
+) -> Result<Option<Contents>, InspectError> {
     let member = data_dir.join("member");
+    // The owner first: a folder of somebody else need not be one that we may read.
     for path in [data_dir, &member] {
         if let Some(uid) = other_owner(path).map_err(failed(path))? {
-            return Ok(Contents::OtherOwner { path: path.to_owned(), uid });
+            return Ok(Some(Contents::OtherOwner { path: path.to_owned(), uid }));
         }
     }
-    let log = wal_dir.map_or_else(|| member.join("wal"), Utf8Path::to_owned);
-    let has_log = wal::exists(&log).map_err(failed(&log))?;
-    let has_member = names.iter().any(|name| name == "member");
-    if !has_member && !has_log {
-        // Strangers beside a `member/` are none of our business; without one, this may be anybody's folder.
-        let strangers: Vec<String> =
-            names.into_iter().filter(|name| !matches!(name.as_str(), "e2d" | "lost+found")).take(8).collect();
-        return Ok(if strangers.is_empty() { Contents::Empty } else { Contents::Foreign { names: strangers } });
+    let names = match names(data_dir) {
+        Ok(names) => names,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(data_dir)(source)),
+    };
+    // Strangers beside a `member/` are none of our business; without one, this may be anybody's folder.
+    if names.iter().any(|name| name == "member") || has_log(data_dir, wal_dir)? {
+        return Ok(None);
+    }
+    let of_store = store.and_then(|store| name_in(data_dir, store));
+    let is_known = |name: &String| matches!(name.as_str(), "e2d" | "lost+found") || of_store.as_ref() == Some(name);
+    let strangers: Vec<String> = names.into_iter().filter(|name| !is_known(name)).take(8).collect();
+    Ok((!strangers.is_empty()).then_some(Contents::Foreign { names: strangers }))
+}
+
+/// The name in a folder behind which a path lies, if it lies in the folder.
+fn name_in(folder: &Utf8Path, path: &Utf8Path) -> Option<String> {
+    let real = || Some((folder.canonicalize_utf8().ok()?, path.canonicalize_utf8().ok()?));
+    let inside = match path.strip_prefix(folder) {
+        Ok(inside) => inside.to_owned(),
+        Err(_) => real().and_then(|(folder, path)| path.strip_prefix(folder).map(Utf8Path::to_owned).ok())?,
+    };
+    inside.components().next().map(|first| first.to_string())
+}
+
+fn has_log(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> Result<bool, InspectError> {
+    let log = log_of(data_dir, wal_dir);
+    wal::exists(&log).map_err(failed(&log))
+}
+
+fn log_of(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> Utf8PathBuf {
+    wal_dir.map_or_else(|| data_dir.join("member/wal"), Utf8Path::to_owned)
+}
+
+fn failed(path: &Utf8Path) -> impl FnOnce(io::Error) -> InspectError + use<> {
+    let path = path.to_owned();
+    move |source| InspectError { path, source }
+}
+
+/// Reads what there is of a member, whoever's the directory is.
+pub(crate) fn read(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> Result<Contents, InspectError> {
+    let member = data_dir.join("member");
+    let log = log_of(data_dir, wal_dir);
+    let has_log = has_log(data_dir, wal_dir)?;
+    if !has_log && !member.try_exists().map_err(failed(&member))? {
+        let is_there = data_dir.try_exists().map_err(failed(data_dir))?;
+        return Ok(if is_there { Contents::Empty } else { Contents::Absent });
     }
     let database = member.join("snap/db");
     let database_bytes = match std::fs::metadata(&database) {
@@ -255,6 +310,23 @@ mod tests {
         assert_eq!(inspect(&path, None).unwrap(), Contents::Empty);
         std::fs::write(path.join("passwd"), b"").unwrap();
         assert_eq!(inspect(&path, None).unwrap(), Contents::Foreign { names: vec!["passwd".to_owned()] });
+    }
+
+    #[test]
+    fn the_store_in_the_data_directory_is_no_stranger() {
+        let (dir, path) = dir();
+        std::fs::create_dir_all(path.join("backups/deep")).unwrap();
+        let foreign = Contents::Foreign { names: vec!["backups".to_owned()] };
+        assert_eq!(inspect(&path, None).unwrap(), foreign);
+        for store in [path.join("backups"), path.join("backups/deep"), path.join("backups/to/be/made")] {
+            assert_eq!(inspect_beside(&path, None, Some(&store)).unwrap(), Contents::Empty, "{store}");
+        }
+        let link = Utf8PathBuf::from_path_buf(dir.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(inspect_beside(&path, None, Some(&link.join("backups"))).unwrap(), Contents::Empty);
+        for store in [Utf8Path::new("/mnt/backups"), &path, &path.join("e2d/store")] {
+            assert_eq!(inspect_beside(&path, None, Some(store)).unwrap(), foreign, "{store}");
+        }
     }
 
     #[test]

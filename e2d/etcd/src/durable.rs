@@ -6,8 +6,20 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
+
+/// Whether what failed may succeed by itself later. Not where something is missing, forbidden, or not of its kind: that
+/// lasts until a person changes it.
+#[must_use]
+pub fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    let lasting = [NotFound, PermissionDenied, NotADirectory, IsADirectory, InvalidFilename, InvalidInput];
+    // Not a program, or not one of this machine: these have no kind of their own.
+    let unfit = [Errno::NOEXEC, Errno::LIBBAD].map(|errno| Some(errno.raw_os_error()));
+    !lasting.contains(&error.kind()) && !unfit.contains(&error.raw_os_error())
+}
 
 /// Makes a folder that only its owner may enter, with its parents, and makes its name durable. An existing one keeps
 /// its content and loses the rights of everybody else.

@@ -15,4 +15,5 @@ pub mod programs;
 pub mod restore;
 pub mod scrape;
 pub mod socket;
+mod tool;
 pub mod version;

@@ -3,12 +3,21 @@
 //! `etcd` is needed to run; `etcdutl` of 3.5.10 or newer (and, for a 3.4 server, its own `etcdctl`) is needed only to
 //! restore, so its absence is a fact to tell at the start and an error only when a restore is asked for. Programs are
 //! asked for their version with a deadline and an empty environment.
+//!
+//! Packages are upgraded while e2d runs: [`Installed`] asks a program again whose file has changed. One that could not
+//! be asked in time may answer the next time, and [`FindError::may_pass`] says so.
 
+mod installed;
+
+pub use installed::Installed;
+
+use crate::durable;
 use crate::version::{EtcdVersion, Minor, VersionError};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -74,10 +83,20 @@ pub enum FindError {
         source: io::Error,
     },
     /// It did not say its version in time.
-    #[error("{path} did not say its version within {} s", ANSWER_WITHIN.as_secs())]
+    #[error("{path} did not say its version within {} s", within.as_secs())]
     Silent {
         /// The file.
         path: Utf8PathBuf,
+        /// How long it had.
+        within: Duration,
+    },
+    /// The system did not let it be asked, as it does when memory is short.
+    #[error("{path} could not be asked for its version")]
+    Unasked {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// Its version is not one that can be used.
     #[error("{path} cannot be used: install {install}")]
@@ -101,45 +120,58 @@ pub enum FindError {
     },
 }
 
-const ETCD: (&str, &str) = ("etcd", "etcd 3.4 to 3.7 (Debian: etcd-server)");
-const ETCDUTL: (&str, &str) = ("etcdutl", "etcdutl 3.5.10 or newer (Debian 13: etcd-client)");
-const ETCDCTL: (&str, &str) = ("etcdctl", "the etcdctl of 3.4 (Debian 12: etcd-client)");
+impl FindError {
+    /// Whether it may be another answer the next time, with nobody having done anything.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Silent { .. } | Self::Unasked { .. })
+    }
+}
+
+/// A program's name and what to install for it.
+type Wanted = (&'static str, &'static str);
+
+const ETCD: Wanted = ("etcd", "etcd 3.4 to 3.7 (Debian: etcd-server)");
+const ETCDUTL: Wanted = ("etcdutl", "etcdutl 3.5.10 or newer (Debian 13: etcd-client)");
+const ETCDCTL: Wanted = ("etcdctl", "the etcdctl of 3.4 (Debian 12: etcd-client)");
 
 /// Finds the programs: `etcd` in `bin_dir` if one is given, else in the folders of `path`; the tools beside it first.
 ///
 /// `path` is the value of `PATH`. Relative folders in it are not searched.
 pub async fn find(bin_dir: Option<&Utf8Path>, path: &OsStr) -> Result<Programs, FindError> {
-    let on_path = std::env::split_paths(path).filter_map(|folder| Utf8PathBuf::from_path_buf(folder).ok());
-    let on_path: Vec<Utf8PathBuf> = on_path.filter(|folder| folder.is_absolute()).collect();
-    let given = bin_dir.map(|folder| vec![absolute(folder)]);
-    let etcd = ask(ETCD, given.as_ref().unwrap_or(&on_path)).await?;
-    let beside = etcd.path.parent().map(Utf8Path::to_owned);
-    let folders: Vec<Utf8PathBuf> = beside.into_iter().chain(on_path).collect();
-    let restore = find_restore(etcd.version, &folders).await;
-    Ok(Programs { etcd, restore })
+    let installed = Installed::find(bin_dir, path).await?;
+    Ok(Programs { etcd: installed.known(), restore: installed.restore().await })
 }
 
-async fn find_restore(server: EtcdVersion, folders: &[Utf8PathBuf]) -> Result<RestorePrograms, FindError> {
-    let raising = ask(ETCDUTL, folders).await?;
+async fn find_restore(
+    server: EtcdVersion,
+    folders: &[Utf8PathBuf],
+    within: Duration,
+) -> Result<RestorePrograms, FindError> {
+    let raising = ask(ETCDUTL, folders, within).await?;
     if !raising.version.bumps_revisions() {
         return Err(FindError::TooOld { path: raising.path, found: raising.version, install: ETCDUTL.1 });
     }
     let of_server = match server.minor {
-        Minor::V3_4 => Some(find_of_3_4(folders).await?),
+        Minor::V3_4 => Some(find_of_3_4(folders, within).await?),
         Minor::V3_5 | Minor::V3_6 | Minor::V3_7 => None,
     };
     Ok(RestorePrograms { etcdutl: raising, etcdctl: of_server })
 }
 
 /// The first `etcdctl` that is of 3.4: a newer one may stand before it.
-async fn find_of_3_4(folders: &[Utf8PathBuf]) -> Result<Program, FindError> {
-    let mut other = None;
+async fn find_of_3_4(folders: &[Utf8PathBuf], within: Duration) -> Result<Program, FindError> {
+    let (mut other, mut unknown) = (None, None);
     for folder in folders {
-        match ask(ETCDCTL, std::slice::from_ref(folder)).await {
+        match ask(ETCDCTL, std::slice::from_ref(folder), within).await {
             Ok(program) if program.version.minor == Minor::V3_4 => return Ok(program),
             Ok(program) => other = other.or(Some(program.path)),
+            Err(error) if error.may_pass() => unknown = unknown.or(Some(error)),
             Err(_) => {}
         }
+    }
+    if let Some(error) = unknown {
+        return Err(error);
     }
     let looked_in = match other {
         Some(newer) => vec![format!("{newer} (which is newer)")],
@@ -148,38 +180,66 @@ async fn find_of_3_4(folders: &[Utf8PathBuf]) -> Result<Program, FindError> {
     Err(FindError::Missing { name: ETCDCTL.0, looked_in, install: ETCDCTL.1 })
 }
 
-fn absolute(folder: &Utf8Path) -> Utf8PathBuf {
-    camino::absolute_utf8(folder).unwrap_or_else(|_| folder.to_owned())
+/// Finds one program and asks for its version.
+async fn ask(wanted: Wanted, folders: &[Utf8PathBuf], within: Duration) -> Result<Program, FindError> {
+    let path = place(wanted, folders)?;
+    let version = version_of(wanted, &path, within).await?;
+    Ok(Program { path, version })
 }
 
-/// Finds one program and asks for its version.
-async fn ask((name, install): (&'static str, &'static str), folders: &[Utf8PathBuf]) -> Result<Program, FindError> {
-    let Some(path) = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()) else {
-        let looked_in = folders.iter().map(ToString::to_string).collect();
-        return Err(FindError::Missing { name, looked_in, install });
-    };
-    let executable = std::fs::metadata(&path).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
-    if !executable {
-        return Err(FindError::NotExecutable { path, install });
+/// The first that is there.
+fn place((name, install): Wanted, folders: &[Utf8PathBuf]) -> Result<Utf8PathBuf, FindError> {
+    for path in folders.iter().map(|folder| folder.join(name)) {
+        match std::fs::metadata(&path) {
+            Ok(found) if !found.is_file() => {}
+            Ok(found) if found.permissions().mode() & 0o111 == 0 => {
+                return Err(FindError::NotExecutable { path, install });
+            }
+            Ok(_) => return Ok(path),
+            Err(source) if durable::may_pass(&source) => return Err(FindError::Unasked { path, source }),
+            Err(_) => {}
+        }
     }
+    Err(FindError::Missing { name, looked_in: folders.iter().map(ToString::to_string).collect(), install })
+}
+
+async fn version_of((name, install): Wanted, path: &Utf8Path, within: Duration) -> Result<EtcdVersion, FindError> {
     let asked = if name == ETCD.0 { "--version" } else { "version" };
-    let mut command = tokio::process::Command::new(&path);
+    let mut command = tokio::process::Command::new(path);
     command.arg(asked).env_clear().env("ETCDCTL_API", "3").stdin(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(ANSWER_WITHIN, command.output()).await {
+    let path = path.to_owned();
+    let output = match tokio::time::timeout(within, command.output()).await {
         Ok(Ok(output)) => output,
+        Ok(Err(source)) if durable::may_pass(&source) => return Err(FindError::Unasked { path, source }),
         Ok(Err(source)) => return Err(FindError::Run { path, install, source }),
-        Err(_) => return Err(FindError::Silent { path }),
+        Err(_) => return Err(FindError::Silent { path, within }),
     };
-    let banner: Vec<u8> = output.stdout.into_iter().take(4096).collect();
-    match EtcdVersion::from_banner(&String::from_utf8_lossy(&banner)) {
-        Ok(version) => Ok(Program { path, version }),
-        Err(source) => Err(FindError::Version { path, install, source }),
+    if let Some(source) = cut_short(&output) {
+        return Err(FindError::Unasked { path, source });
     }
+    let banner: Vec<u8> = output.stdout.into_iter().take(4096).collect();
+    EtcdVersion::from_banner(&String::from_utf8_lossy(&banner)).map_err(|source| FindError::Version {
+        path,
+        install,
+        source,
+    })
+}
+
+/// Whether the machine, not the program, is why it did not answer: it was killed, or Go's runtime gave up for want of
+/// memory or threads.
+fn cut_short(output: &std::process::Output) -> Option<io::Error> {
+    if let Some(signal) = output.status.signal() {
+        return Some(io::Error::other(format!("it was ended by signal {signal}")));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let gave_up = said.lines().find(|line| line.starts_with("runtime: ") || line.starts_with("fatal error: "))?;
+    (!output.status.success()).then(|| io::Error::other(gave_up.chars().take(200).collect::<String>()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::io::Errno;
 
     struct Folder(tempfile::TempDir);
 
@@ -260,5 +320,48 @@ mod tests {
         let restore = programs.restore.unwrap();
         assert_eq!(restore.etcdutl.path, tools.path().join("etcdutl"));
         assert_eq!(restore.etcdctl.unwrap().path, server.path().join("etcdctl"));
+    }
+
+    /// What the machine was too busy for is not the program's fault.
+    #[tokio::test]
+    async fn what_may_pass_is_told_from_what_lasts() {
+        let slow = Duration::from_millis(100);
+        let folder = Folder::with(&[("etcd", "exec sleep 60")]);
+        let error = Installed::find_within(slow, Some(folder.path()), OsStr::new("")).await.unwrap_err();
+        assert!(matches!(error, FindError::Silent { .. }) && error.may_pass(), "{error}");
+        for script in ["kill -9 $$", "echo 'runtime: failed to create new OS thread' >&2; exit 2"] {
+            folder.write("etcd", &format!("#!/bin/sh\n{script}\n"));
+            let error = find(Some(folder.path()), OsStr::new("")).await.unwrap_err();
+            assert!(matches!(error, FindError::Unasked { .. }) && error.may_pass(), "{error}");
+        }
+        folder.write("etcd", "#!/bin/sh\nexit 3\n");
+        let error = find(Some(folder.path()), OsStr::new("")).await.unwrap_err();
+        assert!(matches!(error, FindError::Version { .. }) && !error.may_pass(), "{error}");
+        let passes = |errno: Errno| durable::may_pass(&errno.into());
+        for errno in [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::IO, Errno::TXTBSY, Errno::STALE, Errno::INTR] {
+            assert!(passes(errno), "{errno}");
+        }
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::PERM, Errno::NOTDIR, Errno::NOEXEC] {
+            assert!(!passes(errno), "{errno}");
+        }
+    }
+
+    /// A package is upgraded under a running e2d, and a tool that was slow once is asked again.
+    #[tokio::test]
+    async fn a_program_that_was_replaced_is_asked_again() {
+        let folder = Folder::with(&[("etcd", "echo etcd Version: 3.5.35"), ("etcdutl", "exec sleep 60")]);
+        let slow = Duration::from_millis(100);
+        let installed = Installed::find_within(slow, Some(folder.path()), OsStr::new("")).await.unwrap();
+        assert!(installed.restore().await.unwrap_err().may_pass());
+        folder.write("etcdutl", "#!/bin/sh\necho etcdutl version: 3.5.35\n");
+        let installed = Installed::find(Some(folder.path()), OsStr::new("")).await.unwrap();
+        assert_eq!(installed.restore().await.unwrap().etcdutl.version.to_string(), "3.5.35");
+
+        folder.write("etcd", "#!/bin/sh\necho etcd Version: 3.6.16\n");
+        assert_eq!(installed.known().version.to_string(), "3.5.35", "nobody has asked");
+        assert_eq!(installed.etcd().await.unwrap().version.to_string(), "3.6.16");
+        assert_eq!(installed.known().version.to_string(), "3.6.16");
+        std::fs::remove_file(folder.path().join("etcd")).unwrap();
+        assert!(matches!(installed.etcd().await.unwrap_err(), FindError::Missing { .. }));
     }
 }

@@ -16,6 +16,7 @@ use crate::datadir::{self, Contents, InspectError};
 use crate::durable;
 use crate::launch::{Launch, Start, Url};
 use crate::programs::{Program, RestorePrograms};
+use crate::tool;
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_core::id::{ClusterId, MemberId};
 use e2d_core::raftid;
@@ -113,7 +114,8 @@ pub fn expected(launch: &Launch) -> Result<Restored, RestoreError> {
 /// Makes the data directory of `launch` from a database, its revision raised by `bump`; with 0 it stays, and nothing
 /// is marked as compacted.
 ///
-/// `database` is a backup as etcd streams it, with the digest at its end or without. Dropping the future ends the tool.
+/// `database` is a backup as etcd streams it, with the digest at its end or without. Dropping the
+/// future ends the tool, and so does the end of this process.
 pub async fn restore(
     programs: &RestorePrograms,
     launch: &Launch,
@@ -126,14 +128,13 @@ pub async fn restore(
         let path = path.to_owned();
         move |source| RestoreError::Io { path, source }
     };
-    durable::private_dir(data_dir).map_err(failed(data_dir))?;
     if let Some(user) = child::user_of(data_dir).map_err(failed(data_dir))? {
         return Err(RestoreError::InUse { data_dir: data_dir.clone(), user });
     }
-    let wal_dir = launch.wal_dir.as_deref();
-    if datadir::inspect(data_dir, wal_dir)? != Contents::Empty {
+    if !takes_data(data_dir, launch.wal_dir.as_deref())? {
         return Err(RestoreError::NotEmpty { data_dir: data_dir.clone() });
     }
+    durable::private_dir(data_dir).map_err(failed(data_dir))?;
     clear(launch).map_err(failed(data_dir))?;
     let scratch = Scratch::of(launch);
     durable::private_dir(&scratch.dir).map_err(failed(&scratch.dir))?;
@@ -154,6 +155,13 @@ pub async fn restore(
     cleared?;
     tracing::info!(%data_dir, cluster = %restored.cluster, member = %restored.member, "database restored");
     Ok(restored)
+}
+
+/// Whether there is a place for data. What else lies in the directory is not replaced, and may be the store.
+fn takes_data(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> Result<bool, InspectError> {
+    let is_anothers = matches!(datadir::stranger(data_dir, wal_dir, None)?, Some(Contents::OtherOwner { .. }));
+    let found = datadir::read(data_dir, wal_dir)?;
+    Ok(!is_anothers && matches!(found, Contents::Absent | Contents::Empty))
 }
 
 /// Removes what an interrupted restore left; to be called at the start of a node as well.
@@ -272,7 +280,8 @@ async fn run(
         command.arg("--skip-hash-check");
     }
     command.args(options).env_clear().env("ETCDCTL_API", "3");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    tool::ends_with_us(&mut command);
     let failed = |said| RestoreError::Tool { program: program.path.clone(), database: database.to_owned(), said };
     let mut tool = command.spawn().map_err(|source| RestoreError::Io { path: program.path.clone(), source })?;
     let said = match tool.stderr.take() {

@@ -22,6 +22,7 @@ mod writer;
 pub use cluster::Cluster;
 pub use disks::{copy, flip_a_byte, mode, truncate};
 pub use keys::Wrong;
+pub use mounts::Device;
 pub use setup::{BOUND_BY_MODES, Setup, Store};
 pub use tape::{Recorder, Tape};
 

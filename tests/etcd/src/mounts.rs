@@ -4,11 +4,55 @@
 
 use crate::cluster::{Cluster, name};
 use anyhow::{Context as _, Result, ensure};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+/// A device with an empty file system, that goes with this or with the last that has it mounted.
+#[derive(Debug)]
+pub struct Device(Utf8PathBuf);
+
+impl Device {
+    /// Its node.
+    #[must_use]
+    pub fn node(&self) -> &Utf8Path {
+        &self.0
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("losetup").arg("--detach").arg(&self.0).status();
+    }
+}
+
+/// A `/dev` without disks, as systemd's `PrivateDevices=yes` makes it.
+const WITHOUT_DISKS: &str = "mount -t tmpfs none $dev && for name in null zero full random urandom tty; do \
+    touch $dev/$name && mount --bind /dev/$name $dev/$name || exit; done && mkdir $dev/shm && mount --rbind $dev /dev";
+
 impl Cluster {
+    /// A device of the story's own.
+    pub fn device(&self, name: &str) -> Result<Device> {
+        let file = self.folder.join(name);
+        fs_err::File::create(&file)?.set_len(1 << 30)?;
+        let made = std::process::Command::new("mkfs.ext4").arg("-q").arg(&file).status()?;
+        ensure!(made.success(), "mkfs.ext4 {file}: {made}");
+        let found = std::process::Command::new("losetup").args(["--find", "--show"]).arg(&file).output()?;
+        ensure!(found.status.success(), "losetup {file}: {}", String::from_utf8_lossy(&found.stderr));
+        Ok(Device(String::from_utf8(found.stdout)?.trim().into()))
+    }
+
+    /// From its next start a machine sees no disks in `/dev`; its data directory lies on this one, if one is given.
+    pub fn hide_devices(&mut self, n: u8, disk: Option<&Device>) -> Result<()> {
+        let (dev, at) = (self.folder.join("dev"), self.data_dir(n).to_owned());
+        for folder in [&dev, &at] {
+            fs_err::create_dir_all(folder)?;
+        }
+        let mount = disk.map_or_else(|| "true".to_owned(), |disk| format!("mount {} {at}", disk.node()));
+        self.mount(n, &format!("{mount} && dev={dev} && {WITHOUT_DISKS}"), &[]);
+        Ok(())
+    }
+
     /// From its next start a machine sees an empty disk of this size in one of the story's folders; `then` stands
     /// before its programs.
     pub fn mount_small(&mut self, n: u8, folder: &str, size: &str, then: &[&str]) -> Result<()> {

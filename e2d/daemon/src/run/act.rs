@@ -1,19 +1,21 @@
 //! The hands: they carry out one act and say how it went. They decide nothing.
 
+mod adopt;
 mod backup;
 mod server;
 
 use super::describe::{chain, data, exit};
 use super::fact::{Fact, Outcome};
 use super::files;
-use super::setting::Setting;
+use super::setting::{self, Setting};
 use e2d_core::action::Action;
 use e2d_core::observe::{DataDir, World};
 use e2d_core::plan::Track;
 use e2d_etcd::child::{self, Child, FindError, Found};
 use e2d_etcd::client::{CallError, Client, Place};
-use e2d_etcd::datadir::{self, quarantine};
+use e2d_etcd::datadir::quarantine;
 use e2d_etcd::socket;
+use e2d_etcd::version::EtcdVersion;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -50,6 +52,7 @@ impl Hands {
         match child::find(&hands.setting.data_dir)? {
             Found::Running(child) => {
                 tracing::info!(pid = child.pid(), "running etcd adopted");
+                hands.compare(&child);
                 hands.watch(Arc::new(*child));
             }
             Found::Ended(end) => tracing::info!(cause = ?end.cause, "etcd ended while e2d was away"),
@@ -85,6 +88,7 @@ impl Hands {
         self.tasks.spawn(async move {
             let cause = exit(child.ended().await);
             hands.forget(&child);
+            hands.setting.set_former(None);
             let _ = hands.facts.send(Fact::Exited(cause)).await;
         });
     }
@@ -96,20 +100,22 @@ impl Hands {
         }
     }
 
-    /// Looks at the data directory until it can be read, and tells.
+    /// Looks at the data directory until it can be read, and tells. Without an etcd that says its version it is not known
+    /// whether that can use the data, which is no fault of the data, however long it lasts.
     pub(super) fn inspect(self: &Arc<Self>) {
         let hands = self.clone();
         self.tasks.spawn(async move {
-            let began = hands.setting.now();
+            let mut began = hands.setting.now();
             loop {
-                let for_good = hands.setting.now().since(began) >= UNREADABLE_AFTER;
-                let (data_dir, program) = (hands.setting.data_dir.clone(), hands.setting.programs.etcd.version);
-                let look = tokio::task::spawn_blocking(move || match datadir::inspect(&data_dir, None) {
-                    Ok(contents) => data(contents, program),
-                    Err(error) if for_good => DataDir::Unreadable(chain(&error)),
-                    Err(error) => DataDir::Unseen(chain(&error)),
-                });
-                let Ok(seen) = look.await else { return };
+                let now = hands.setting.now();
+                let seen = match hands.setting.programs.etcd().await {
+                    Ok(etcd) => hands.look(etcd.version, now.since(began) >= UNREADABLE_AFTER).await,
+                    Err(error) => {
+                        began = now;
+                        Some(DataDir::Unseen(chain(&error)))
+                    }
+                };
+                let Some(seen) = seen else { return };
                 let is_over = !matches!(seen, DataDir::Unseen(_));
                 if hands.facts.send(Fact::Data(seen)).await.is_err() || is_over {
                     return;
@@ -117,6 +123,17 @@ impl Hands {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         });
+    }
+
+    /// One look at the data directory; `None` when the process ends.
+    async fn look(&self, program: EtcdVersion, for_good: bool) -> Option<DataDir> {
+        let (data_dir, store) = (self.setting.data_dir.clone(), self.setting.config.site.store.clone());
+        let look = tokio::task::spawn_blocking(move || match setting::inspect(&data_dir, &store) {
+            Ok(contents) => data(contents, program),
+            Err(error) if for_good => DataDir::Unreadable(chain(&error)),
+            Err(error) => DataDir::Unseen(chain(&error)),
+        });
+        look.await.ok()
     }
 
     /// Begins an act; its end is told as a fact.
@@ -150,7 +167,7 @@ impl Hands {
                 () = self.hurry.cancelled() => self.throw_away(),
             },
             Action::Archive => self.archive(world).await,
-            Action::Start(launch) => self.start(launch),
+            Action::Start(launch) => self.start(launch).await,
             Action::Stop { .. } => self.stop(world).await,
             Action::Quarantine(evidence) => self.quarantine(evidence.because()).await,
             Action::MarkRestored { archive } => self.mark_restored(*archive, world).await,

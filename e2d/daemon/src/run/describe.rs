@@ -70,11 +70,21 @@ pub(super) fn data(contents: Data, program: EtcdVersion) -> DataDir {
             DataDir::Unreadable(format!("a database of {database_bytes} bytes and no log beside it"))
         }
         Data::Damaged(damage) => DataDir::Unreadable(damage.to_string()),
-        Data::Foreign { names } => DataDir::ForeignOwner(format!("it holds {}, which is not etcd's", names.join(", "))),
+        strange @ (Data::Foreign { .. } | Data::OtherOwner { .. }) => {
+            DataDir::ForeignOwner(stranger(&strange).unwrap_or_default())
+        }
+    }
+}
+
+/// Whose a data directory is, if not etcd's and ours.
+pub(super) fn stranger(contents: &Data) -> Option<String> {
+    match contents {
+        Data::Foreign { names } => Some(format!("it holds {}, which is not etcd's", names.join(", "))),
         Data::OtherOwner { path, uid } => {
             let me = rustix::process::getuid().as_raw();
-            DataDir::ForeignOwner(format!("{path} belongs to user {uid}, and e2d runs as user {me}"))
+            Some(format!("{path} belongs to user {uid}, and e2d runs as user {me}"))
         }
+        _ => None,
     }
 }
 
@@ -90,8 +100,32 @@ pub(super) fn exit(exit: &Exit) -> ExitCause {
     }
 }
 
-/// What etcd is started with. Every address of ours is known to the configuration.
+/// What etcd is started with.
 pub(super) fn launch(setting: &Setting, launch: &Launch) -> Result<launch::Launch, UrlError> {
+    let members = |list: &[(String, String)]| {
+        list.iter()
+            .map(|(name, peer)| Ok((name.clone(), vec![peer.parse::<Url>()?])))
+            .collect::<Result<Vec<_>, UrlError>>()
+    };
+    let gate = match launch.gate {
+        observe::Gate::Gated => launch::Gate::Gated,
+        observe::Gate::Open => launch::Gate::Open,
+    };
+    let start = match launch.cluster {
+        Cluster::New => Start::Found { founders: members(&launch.members)?, token: launch.token.clone() },
+        Cluster::Existing if launch.members.len() > 1 => Start::Join { members: members(&launch.members)? },
+        Cluster::Existing => Start::Resume,
+    };
+    configured(setting, launch.name.clone(), gate, start)
+}
+
+/// What the configuration makes of it. Every address of ours is known to that.
+pub(super) fn configured(
+    setting: &Setting,
+    name: String,
+    gate: launch::Gate,
+    start: Start,
+) -> Result<launch::Launch, UrlError> {
     let network = &setting.config.network;
     let tls = match network.security() {
         Security::Keys(keys) => Some((tls(&keys.server, &keys.ca_cert), tls(&keys.peer, &keys.ca_cert))),
@@ -99,14 +133,9 @@ pub(super) fn launch(setting: &Setting, launch: &Launch) -> Result<launch::Launc
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = |address: &std::net::SocketAddr| format!("{scheme}://{address}").parse::<Url>();
-    let members = |list: &[(String, String)]| {
-        list.iter()
-            .map(|(name, peer)| Ok((name.clone(), vec![peer.parse::<Url>()?])))
-            .collect::<Result<Vec<_>, UrlError>>()
-    };
     let etcd = &setting.config.etcd;
     Ok(launch::Launch {
-        name: launch.name.clone(),
+        name,
         data_dir: setting.data_dir.clone(),
         wal_dir: None,
         peer: Urls { listen: vec![url(&network.peer())?], advertise: vec![setting.me.peer_url.parse()?] },
@@ -114,15 +143,8 @@ pub(super) fn launch(setting: &Setting, launch: &Launch) -> Result<launch::Launc
             listen: network.client_listen().iter().map(url).collect::<Result<_, _>>()?,
             advertise: vec![setting.me.client_url.parse()?],
         },
-        gate: match launch.gate {
-            observe::Gate::Gated => launch::Gate::Gated,
-            observe::Gate::Open => launch::Gate::Open,
-        },
-        start: match launch.cluster {
-            Cluster::New => Start::Found { founders: members(&launch.members)?, token: launch.token.clone() },
-            Cluster::Existing if launch.members.len() > 1 => Start::Join { members: members(&launch.members)? },
-            Cluster::Existing => Start::Resume,
-        },
+        gate,
+        start,
         client_tls: tls.as_ref().map(|(server, _)| server.clone()),
         peer_tls: tls.map(|(_, peer)| peer),
         metrics: vec![],

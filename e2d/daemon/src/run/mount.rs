@@ -4,8 +4,9 @@
 
 use crate::config::Site;
 use camino::Utf8Path;
+use e2d_etcd::datadir::disk::Disk;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::time::Duration;
 
 /// How often it is looked for.
@@ -17,29 +18,42 @@ pub(super) async fn wait(site: &Site) {
     while let Err(missing) = look(site) {
         if missing != said {
             tracing::warn!(missing, "waiting for the data disk, nothing is started");
+            // Nothing else answers yet: the socket would lie on that disk.
+            tell(&format!("waiting for the data disk: {missing}"));
             said = missing;
         }
         tokio::time::sleep(EVERY).await;
     }
     if !said.is_empty() {
         tracing::info!("the data disk is there");
+        tell("the data disk is there");
     }
 }
 
-/// Looks whether the configured disk is there.
+/// Tells whoever asks systemd.
+fn tell(state: &str) {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Status(state)]) {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}
+
+/// Looks whether the configured disk is there: the file on it, or the device below the data directory, whose own node
+/// may be out of sight.
 ///
 /// # Errors
 /// What is missing.
 pub(super) fn look(site: &Site) -> Result<(), String> {
     let Some(mark) = &site.data_disk else { return Ok(()) };
-    let there = fs::metadata(mark).map_err(|error| format!("{mark}: {error}"))?;
-    if !there.file_type().is_block_device() {
-        return Ok(());
+    match fs::metadata(mark) {
+        Ok(there) if !there.file_type().is_block_device() => return Ok(()),
+        Err(error) if !mark.starts_with("/dev") => return Err(format!("{mark}: {error}")),
+        _ => {}
     }
+    let absolute = camino::absolute_utf8(&site.data_dir).map_err(|error| format!("{}: {error}", site.data_dir))?;
     // The folder may not have been made yet: then what it would be made in counts.
-    let folder = site.data_dir.ancestors().find(|folder| folder.exists()).unwrap_or(Utf8Path::new("."));
-    let lies = fs::metadata(folder).map_err(|error| format!("{folder}: {error}"))?;
-    if lies.dev() == there.rdev() { Ok(()) } else { Err(format!("{} does not lie on {mark}", site.data_dir)) }
+    let folder = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Utf8Path::new("/"));
+    let disk = Disk::of(folder).map_err(|error| format!("{folder}: {error}"))?;
+    if disk.is(mark) { Ok(()) } else { Err(format!("{} does not lie on {mark}, but on {disk}", site.data_dir)) }
 }
 
 #[cfg(test)]
@@ -61,9 +75,9 @@ mod tests {
         assert!(missing.starts_with("/proc/no-such-mark: "), "{missing}");
         let devices = fs::read_dir("/dev").unwrap().filter_map(|entry| entry.ok()?.path().to_str().map(str::to_owned));
         let is_device = |path: &String| fs::metadata(path).is_ok_and(|meta| meta.file_type().is_block_device());
-        for device in devices.filter(is_device) {
+        for device in devices.filter(is_device).chain(["/dev/disk/by-label/none".to_owned()]) {
             let missing = look(&site(Some(&device))).unwrap_err();
-            assert_eq!(missing, format!("/proc/self/none/data does not lie on {device}"));
+            assert_eq!(missing, format!("/proc/self/none/data does not lie on {device}, but on proc"));
         }
     }
 }

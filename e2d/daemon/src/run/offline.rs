@@ -5,7 +5,7 @@
 
 use super::describe::{chain, trouble};
 use super::files::{self, Files};
-use super::look;
+use super::{look, setting};
 use crate::admin::v1::{Lineage, StatusReply, Store};
 use crate::config::Site;
 use crate::config::store::StoreUrl;
@@ -27,24 +27,35 @@ const STORE_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn look(site: &Site) -> Option<StatusReply> {
     let data_dir = camino::absolute_utf8(&site.data_dir).ok()?;
     let home = datadir::home(&data_dir);
-    if !data_dir.exists() {
+    let unmounted = super::mount::look(site).err();
+    if !data_dir.exists() && unmounted.is_none() {
         return None;
     }
     let store = store(site).await;
-    let unmounted = super::mount::look(site).err();
-    let disk = tokio::task::spawn_blocking(move || disk(&data_dir, &home)).await.ok()?;
-    let mut waits = disk.waits;
-    waits.extend(unmounted.map(|missing| format!("the data disk is not there: {missing}")));
-    Some(StatusReply { store, waits, ..disk })
+    let url = site.store.clone();
+    let disk = tokio::task::spawn_blocking(move || disk(&data_dir, &home, &url)).await.ok()?;
+    let (why, data) = match unmounted {
+        None => {
+            ("the daemon does not run: nothing is supervised, backed up or healed on this node".to_owned(), disk.data)
+        }
+        // What lies where the disk is not mounted tells nothing of it, and a daemon that waits for it has no socket.
+        Some(missing) => {
+            let why =
+                format!("the data disk is not there: {missing}; until it is, e2d starts nothing and answers nobody");
+            (why, "not seen: its disk is not there".to_owned())
+        }
+    };
+    let waits = std::iter::once(why).chain(disk.waits).collect();
+    Some(StatusReply { store, waits, data, ..disk })
 }
 
-fn disk(data_dir: &Utf8Path, home: &Utf8Path) -> StatusReply {
-    let mut waits = vec!["the daemon does not run: nothing is supervised, backed up or healed on this node".to_owned()];
+fn disk(data_dir: &Utf8Path, home: &Utf8Path, store: &StoreUrl) -> StatusReply {
+    let mut waits = Vec::new();
     let blank = StatusReply {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         down: true,
         role: "none".to_owned(),
-        data: data(data_dir),
+        data: data(data_dir, store),
         ..StatusReply::default()
     };
     let etcd = match child::user_of(data_dir) {
@@ -92,8 +103,8 @@ pub(super) fn shown(object: &Object) -> Lineage {
 }
 
 /// What the data directory holds, in a sentence.
-fn data(data_dir: &Utf8Path) -> String {
-    match datadir::inspect(data_dir, None) {
+fn data(data_dir: &Utf8Path, store: &StoreUrl) -> String {
+    match setting::inspect(data_dir, store) {
         Ok(Contents::Absent | Contents::Empty) => "no data of etcd".to_owned(),
         Ok(Contents::Member(data)) => {
             let version = data.cluster_version.map(|(major, minor)| format!(", of etcd {major}.{minor}"));

@@ -23,7 +23,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt:
     };
     StatusReply {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        etcd_version: setting.programs.etcd.version.to_string(),
+        etcd_version: setting.programs.known().version.to_string(),
         node: world.node().map(|node| node.to_string()).unwrap_or_default(),
         name: world.name(),
         phase: lower(&world.state.phase),
@@ -57,7 +57,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt:
         hold: world.hold.clone().map(Hold::from),
         client_url: world.me.client_url.clone(),
         client_files: files(setting),
-        advice: advice(world, report),
+        advice: advice(world, report).into_iter().chain(setting.former()).collect(),
         down: false,
         data: String::new(),
         certificates: setting.certificates.as_ref().map(Certificates::shown).unwrap_or_default(),

@@ -67,6 +67,28 @@ fn a_node_that_is_down_is_shown_by_its_disk_and_the_store() -> Result<()> {
     cluster.passed(&calm())
 }
 
+/// S21: a node that waits for its data disk cannot be asked: what is missing is said all the same.
+#[test]
+fn a_missing_data_disk_is_named() -> Result<()> {
+    let mut cluster = Cluster::new("no-disk", EtcdVersion::V3_6, 1)?;
+    let mark = cluster.data_dir(0).with_extension("mark");
+    cluster.start_with(0, &["--data-disk", mark.as_str()])?;
+    let waiting = "waiting for the data disk, nothing is started";
+    e2d_testkit::wait_for(PATIENCE, "the node to wait", || -> Result<()> {
+        ensure!(cluster.log(0)?.contains(waiting));
+        Ok(())
+    })?;
+    let config = cluster.data_dir(0).with_extension("toml");
+    fs_err::write(&config, format!("data-disk = \"{mark}\"\n"))?;
+    let shown = cluster.run(0, &["status", "--config", config.as_str()])?;
+    let shown = String::from_utf8(shown.stdout)?;
+    ensure!(shown.contains("the data disk is not there") && shown.contains(mark.as_str()), "{shown}");
+    ensure!(!shown.contains("does not run: nothing") && !cluster.data_dir(0).exists(), "{shown}");
+    fs_err::write(&mark, "")?;
+    cluster.serves(0)?;
+    cluster.passed(&calm().allow(waiting, "it is not there"))
+}
+
 /// S21: a member whose keyspace differs is found while it runs, named in status and metrics, and nothing is destroyed.
 #[test]
 fn a_member_that_holds_something_else_is_in_doubt() -> Result<()> {

@@ -3,5 +3,7 @@
 
 mod disks;
 mod doors;
+mod folders;
 mod orders;
+mod programs;
 mod rig;

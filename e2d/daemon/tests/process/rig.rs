@@ -24,6 +24,7 @@ pub(crate) struct Cluster {
     scratch: Option<Scratch>,
     folder: Utf8PathBuf,
     etcd: Utf8PathBuf,
+    store: String,
     nodes: Vec<Node>,
 }
 
@@ -40,7 +41,8 @@ impl Cluster {
         fs_err::create_dir(folder.join("store"))?;
         let etcd = Parts::locate()?.etcd(version)?;
         let nodes = (0..size).map(|_| Node { address: address(), process: None }).collect();
-        Ok(Self { scratch: Some(scratch), folder, etcd, nodes })
+        let store = format!("file://{}/", folder.join("store"));
+        Ok(Self { scratch: Some(scratch), folder, etcd, store, nodes })
     }
 
     /// A node's address.
@@ -53,10 +55,29 @@ impl Cluster {
         self.folder.join(format!("n{n}"))
     }
 
+    /// Takes another store from now on.
+    pub(crate) fn keep_backups_in(&mut self, url: &str) {
+        url.clone_into(&mut self.store);
+    }
+
     /// Takes another etcd from now on.
     pub(crate) fn install(&mut self, version: EtcdVersion) -> Result<()> {
         self.etcd = Parts::locate()?.etcd(version)?;
         Ok(())
+    }
+
+    /// Takes programs from a folder of the test's own from now on, which nothing is in yet.
+    pub(crate) fn own_programs(&mut self) -> Result<Utf8PathBuf> {
+        self.etcd = self.folder.join("bin");
+        fs_err::create_dir(&self.etcd)?;
+        Ok(self.etcd.clone())
+    }
+
+    /// Puts a program of a version in the place of another, as a package does: at once.
+    pub(crate) fn replace(&self, name: &str, version: EtcdVersion) -> Result<()> {
+        let (place, new) = (self.etcd.join(name), self.etcd.join("new"));
+        std::os::unix::fs::symlink(Parts::locate()?.etcd(version)?.join(name), &new)?;
+        Ok(fs_err::rename(new, place)?)
     }
 
     /// Starts a node with further arguments.
@@ -66,7 +87,7 @@ impl Cluster {
         run.args(["run", "--log-format", "json", "--host", &peers[n]])
             .args(["--required-cluster-size", &peers.len().to_string()])
             .args(["--metrics-addr", &format!("{}:7982", peers[n])])
-            .args(["--snapshot-url", &format!("file://{}/", self.folder.join("store"))])
+            .args(["--snapshot-url", &self.store])
             .args(["--etcd-bin-dir", self.etcd.as_str(), "--data-dir", self.data_dir(n).as_str()])
             .args(more);
         if peers.len() > 1 {
@@ -163,11 +184,17 @@ impl Cluster {
 
     /// Kills a node: e2d and its etcd.
     pub(crate) fn kill(&mut self, n: usize) -> Result<()> {
-        if let Some(mut process) = self.nodes[n].process.take() {
-            process.kill()?;
-        }
+        self.crash(n)?;
         self.kill_etcd(n);
         Ok(())
+    }
+
+    /// Kills a node's e2d alone.
+    pub(crate) fn crash(&mut self, n: usize) -> Result<()> {
+        match self.nodes[n].process.take() {
+            Some(mut process) => process.kill().map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Stops a node's e2d in order, and its etcd with it. Returns how it ended.

@@ -86,6 +86,15 @@ impl Record {
         durable::write(&path(home), &serde_json::to_vec(&stored)?)
     }
 
+    /// Says which process it is about. Where that cannot be made durable, the process is found by the run that its
+    /// environment names: it is supervised all the same.
+    pub(super) fn complete(&mut self, identity: Identity, home: &Utf8Path) {
+        self.identity = Some(identity);
+        if let Err(error) = self.save(home) {
+            tracing::warn!(pid = identity.pid(), %error, "record of etcd's process not completed");
+        }
+    }
+
     /// Reads it; `None` when there is none, or none that can be read: a process that runs all the same is then found
     /// by its command line and by its lock.
     pub(super) fn load(home: &Utf8Path) -> io::Result<Option<Self>> {

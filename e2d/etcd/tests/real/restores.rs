@@ -8,7 +8,9 @@ use e2d_etcd::child::Cause;
 use e2d_etcd::client::{Alarm, AlarmKind, Client, Kind, MARKER, Reading};
 use e2d_etcd::datadir::{Contents, quarantine};
 use e2d_etcd::launch::{Start, Url};
+use e2d_etcd::programs::{Program, RestorePrograms};
 use e2d_etcd::restore::{self, RestoreError};
+use e2d_etcd::version::Minor;
 use std::io::Write;
 
 on_each_version!(a_restore_raises_the_revision, a_failed_restore_changes_nothing, one_of_three_founders_is_restored);
@@ -159,4 +161,48 @@ async fn one_of_three_founders_is_restored(parts: Parts) {
     let aside = quarantine::put_aside(&node.launch.data_dir, Some(&wal_dir), "test").unwrap().unwrap();
     assert!(aside.wal_path.is_some() && node.inspect() == Contents::Empty);
     drop(source);
+}
+
+const DATA_DIR: &str = "E2D_TEST_RESTORE_INTO";
+
+/// Another process that restores, and is killed meanwhile.
+#[tokio::test]
+async fn predecessor() {
+    // Without the variable this is a run of all tests, and there is nothing to do.
+    let Ok(data_dir) = std::env::var(DATA_DIR) else { return };
+    let mut node = Node::new(&Parts::of(Minor::V3_6).await, "n0");
+    node.settle_in(&data_dir);
+    let beside = Utf8Path::new(&data_dir).parent().unwrap();
+    let etcdutl = Program { path: beside.join("etcdutl"), version: node.program.version };
+    let programs = RestorePrograms { etcdutl, etcdctl: None };
+    let _ = restore::restore(&programs, &node.launch, &beside.join("database"), 0).await;
+}
+
+/// S19: a restore ends with the e2d that makes it, and nothing goes on writing a copy of the database.
+#[tokio::test]
+async fn a_tool_ends_with_its_e2d() {
+    let dir = tempfile::tempdir().unwrap();
+    let beside = Utf8Path::from_path(dir.path()).unwrap();
+    std::fs::write(beside.join("database"), vec![0; 512]).unwrap();
+    let tool =
+        format!("printf '#!/bin/sh\necho $$ > {beside}/pid\nkill -9 $PPID\nexec sleep 60\n' > $0 && chmod 755 $0");
+    let written = std::process::Command::new("sh").args(["-c", &tool, beside.join("etcdutl").as_str()]).status();
+    assert!(written.unwrap().success());
+    let run = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "restores::predecessor"])
+        .env(DATA_DIR, beside.join("data"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .await
+        .unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&run), Some(9), "{run:?}");
+    let pid = std::fs::read_to_string(beside.join("pid")).unwrap();
+    let process = Utf8PathBuf::from(format!("/proc/{}", pid.trim()));
+    crate::rig::until("the end of the tool", async || {
+        let state = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        // One that has ended and that nobody waits for is still listed.
+        if state.is_empty() || state.contains(") Z ") { Ok(()) } else { Err(state) }
+    })
+    .await;
 }

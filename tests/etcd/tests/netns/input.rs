@@ -196,6 +196,33 @@ fn a_data_disk_that_is_named_is_waited_for() -> Result<()> {
     cluster.passed(&gate().allow("waiting for the data disk, nothing is started", "it is not there"))
 }
 
+/// S3 S21: a machine is told on which device its data lies, and sees no disks in `/dev`, as its unit has it. It waits for
+/// the device to be mounted, and another one is not it.
+#[test]
+fn a_data_disk_is_known_without_its_node() -> Result<()> {
+    let mut cluster = Setup::new("device", 1).build()?;
+    let (disk, other) = (cluster.device("disk")?, cluster.device("other")?);
+    let waiting = "waiting for the data disk, nothing is started";
+    cluster.flags(1, &["--data-disk", disk.node().as_str()]);
+    for there in [None, Some(&other)] {
+        cluster.hide_devices(1, there)?;
+        cluster.start(1)?;
+        wait_for(PATIENCE, "n1 to say what it waits for", || -> Result<()> {
+            let log = cluster.log(1)?;
+            let last = log.lines().last().unwrap_or_default();
+            let lies = there.map_or("but on ".to_owned(), |other| format!("but on {}", other.node()));
+            ensure!(last.contains(waiting) && last.contains(&lies), "{last}");
+            Ok(())
+        })?;
+        cluster.unplug(1)?;
+    }
+    cluster.hide_devices(1, Some(&disk))?;
+    cluster.start(1)?;
+    cluster.is_whole("on its disk")?;
+    ensure!(cluster.disk(1).read_dir_utf8()?.next().is_none(), "something lies below the mount point");
+    cluster.passed(&gate().allow(waiting, "it is not there"))
+}
+
 /// S3 S4 S12: the clock of one e2d after the other jumps a day ahead, then a day back. Nobody is taken for dead, and
 /// backups go on.
 #[test]

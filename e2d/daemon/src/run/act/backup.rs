@@ -101,7 +101,7 @@ impl Hands {
 
     async fn try_restore(&self, source: &Source, launch: &Launch) -> Result<(), String> {
         let store: &Arc<dyn Store> = self.setting.store.as_ref().ok_or("there is no store")?;
-        let programs = self.setting.programs.restore.as_ref().map_err(|error| chain(error))?;
+        let programs = self.setting.programs.restore().await.map_err(|error| chain(&error))?;
         let contents = catalogue::read(store).await.map_err(|error| chain(&error))?;
         let listed =
             contents.find(source.archive).ok_or_else(|| format!("archive {} is not in the store", source.archive))?;
@@ -111,7 +111,7 @@ impl Hands {
         archive::fetch(&**store, &listed.archive, SnapshotForm::WithDigest, &database)
             .await
             .map_err(|error| chain(&error))?;
-        let restored = e2d_etcd::restore::restore(programs, &launch, &database, source.bump).await;
+        let restored = e2d_etcd::restore::restore(&programs, &launch, &database, source.bump).await;
         e2d_etcd::durable::remove(&database).map_err(|error| format!("{database}: {error}"))?;
         restored.map(drop).map_err(|error| chain(&error))
     }

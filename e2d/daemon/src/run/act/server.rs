@@ -21,12 +21,17 @@ const TOO_LATE: Duration = Duration::from_secs(2);
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(5);
 
 impl Hands {
-    pub(super) fn start(self: &Arc<Self>, launch: &Launch) -> Outcome {
+    pub(super) async fn start(self: &Arc<Self>, launch: &Launch) -> Outcome {
+        // It may have been upgraded since it was asked, and then its flags are others.
+        let etcd = match self.setting.programs.etcd().await {
+            Ok(etcd) => etcd,
+            Err(error) => return Outcome::Failed(chain(&error)),
+        };
         let flags = match describe::launch(&self.setting, launch) {
             Ok(flags) => flags,
             Err(error) => return Outcome::Failed(chain(&error)),
         };
-        match child::spawn(&self.setting.programs.etcd, &flags) {
+        match child::spawn(&etcd, &flags) {
             Ok(child) => {
                 let gate = if child.gate() == e2d_etcd::launch::Gate::Gated { Gate::Gated } else { Gate::Open };
                 self.watch(Arc::new(child));

@@ -1,0 +1,111 @@
+//! Programs that are slow, or that are replaced while e2d runs.
+
+use crate::orders::calm;
+use crate::rig::{Cluster, PATIENCE};
+use anyhow::{Result, ensure};
+use camino::Utf8Path;
+use e2d_testkit::{EtcdVersion, wait_for};
+use std::os::unix::fs::PermissionsExt as _;
+
+/// Writes a program that is killed whenever it is run, as when memory is short.
+fn doomed(path: &Utf8Path) -> Result<()> {
+    fs_err::write(path, "#!/bin/sh\nkill -9 $$\n")?;
+    Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
+}
+
+/// A server that could not be asked for its version may answer the next time: the service is started again.
+#[test]
+fn what_may_pass_ends_with_try_again() -> Result<()> {
+    let mut cluster = Cluster::new("busy", EtcdVersion::V3_6, 1)?;
+    let programs = cluster.own_programs()?;
+    doomed(&programs.join("etcd"))?;
+    cluster.start(0)?;
+    let (code, log) = (cluster.ended(0)?, cluster.log(0)?);
+    ensure!(code == Some(75) && log.contains("could not be asked for its version"), "{code:?}: {log}");
+    ensure!(!cluster.data_dir(0).exists());
+    cluster.passed(&calm())
+}
+
+/// A tool that could not be asked at the start is asked again when a restore is wanted.
+#[test]
+fn a_tool_that_was_busy_restores_later() -> Result<()> {
+    let mut cluster = Cluster::new("tool", EtcdVersion::V3_6, 1)?;
+    let programs = cluster.own_programs()?;
+    cluster.replace("etcd", EtcdVersion::V3_6)?;
+    doomed(&programs.join("etcdutl"))?;
+    cluster.start_with(0, &["--snapshot-interval", "1s"])?;
+    cluster.serves(0)?;
+    let unknown = "whether a restore is possible is not known yet";
+    ensure!(cluster.log(0)?.contains(unknown));
+    cluster.until(0, "a backup", |status| status["store"]["verified"].as_i64() >= Some(1))?;
+    let before = cluster.etcd_pid(0);
+    cluster.replace("etcdutl", EtcdVersion::V3_6)?;
+    fs_err::rename(cluster.data_dir(0).join("member"), cluster.data_dir(0).with_extension("lost"))?;
+    cluster.kill_etcd(0);
+    wait_for(PATIENCE, "another etcd", || -> Result<()> {
+        ensure!(cluster.etcd_pid(0).is_some_and(|pid| Some(pid) != before), "none");
+        Ok(())
+    })?;
+    cluster.serves(0)?;
+    ensure!(cluster.log(0)?.contains("database restored"));
+    cluster.passed(&calm().allow(unknown, "its tool is killed each time"))
+}
+
+/// S22: an etcd that is upgraded while e2d runs is started with its own flags, and its data is not taken for that of a
+/// newer etcd when it ends.
+#[test]
+fn an_upgraded_etcd_goes_on() -> Result<()> {
+    let mut cluster = Cluster::new("upgraded", EtcdVersion::V3_5, 1)?;
+    cluster.own_programs()?;
+    ["etcd", "etcdutl"].iter().try_for_each(|name| cluster.replace(name, EtcdVersion::V3_5))?;
+    cluster.serve()?;
+    cluster.replace("etcd", EtcdVersion::V3_6)?;
+    for end in ["first", "second"] {
+        let before = cluster.etcd_pid(0);
+        cluster.kill_etcd(0);
+        wait_for(PATIENCE, &format!("etcd after its {end} end"), || -> Result<()> {
+            ensure!(cluster.etcd_pid(0).is_some_and(|pid| Some(pid) != before), "it does not run");
+            Ok(())
+        })?;
+        cluster.serves(0)?;
+        let status = cluster.status(0)?;
+        ensure!(status["etcd_version"].as_str().is_some_and(|version| version.starts_with("3.6.")), "{status:#}");
+        // From when its log says so, older etcds are refused on the data.
+        wait_for(PATIENCE, "the cluster's version to be raised", || -> Result<()> {
+            let log = fs_err::read_to_string(cluster.data_dir(0).join("e2d/etcd.log"))?;
+            ensure!(
+                log.contains("\"to\":\"3.6\"")
+                    || log.contains("enabled capabilities for version\",\"cluster-version\":\"3.6\""),
+                "not yet"
+            );
+            Ok(())
+        })?;
+    }
+    cluster.passed(&calm())
+}
+
+/// S4 S21: an etcd that runs is adopted as it is. What it would be given otherwise now is said by name, and is taken up
+/// when it is started again.
+#[test]
+fn an_adopted_etcd_says_what_it_lacks() -> Result<()> {
+    let mut cluster = Cluster::new("former", EtcdVersion::V3_6, 1)?;
+    cluster.serve()?;
+    let pid = cluster.etcd_pid(0);
+    let former = "the adopted etcd runs on with a former setting";
+    cluster.crash(0)?;
+    cluster.serve()?;
+    ensure!(cluster.etcd_pid(0) == pid && !cluster.log(0)?.contains(former), "nothing has changed");
+    let next = ["--name", "other", "--etcd-quota-bytes", "1GiB", "--etcd-arg", "max-txn-ops=256"];
+    cluster.crash(0)?;
+    cluster.start_with(0, &next)?;
+    cluster.serves(0)?;
+    let differs = "other flags: --max-txn-ops, --name, --quota-backend-bytes";
+    ensure!(cluster.etcd_pid(0) == pid && cluster.log(0)?.contains(differs), "{}", cluster.log(0)?);
+    let advised = |status: &serde_json::Value| status["advice"].to_string().contains(differs);
+    cluster.until(0, "it to be told", advised)?;
+    ensure!(cluster.stop(0)?.success());
+    cluster.start_with(0, &next)?;
+    cluster.serves(0)?;
+    ensure!(cluster.etcd_pid(0) != pid && !advised(&cluster.status(0)?));
+    cluster.passed(&calm().allow(former, "that is what is shown"))
+}
