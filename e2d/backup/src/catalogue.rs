@@ -1,13 +1,19 @@
 //! What a store holds: archives, what is left of archives, and what other programs put there.
 //!
-//! A catalogue is read whole or not at all. Whatever keeps a part of it from being read is an error, so
-//! that nothing is ever missing from it without being said (S2). What can be read and is bad is in it, as
-//! such: damaged, unreadable by this version, or incomplete.
+//! Nothing is ever missing from a catalogue without being said (S2). A store that does not answer, and a list
+//! that cannot be had, are errors. One object that cannot be read while the store lets us in otherwise, such as
+//! a file of somebody else's, is no reason to see nothing at all: its archive is in the catalogue, as one that
+//! nobody can read or that counts as not verified, with the reason. What can be read and is bad is in it too,
+//! as such: damaged, unreadable by this version, or incomplete.
 
-use crate::archive::{Archive, ArchiveName, Check, FOLDER, MAX_MANIFEST_BYTES, Manifest, ManifestError, Outcome, Part};
+use crate::archive::{
+    Archive, ArchiveName, Check, FOLDER, MAX_CHECK_BYTES, MAX_MANIFEST_BYTES, Manifest, ManifestError, Outcome, Part,
+};
+use crate::lineage;
 use crate::store::{Entry, Key, LIST_LIMIT, Prefix, Span, Store, StoreError};
 use e2d_core::id::ArchiveId;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -31,7 +37,7 @@ pub struct Contents {
     pub archives: Vec<Listed>,
     /// What has a manifest and cannot be restored.
     pub damaged: Vec<Damaged>,
-    /// Archives that this version cannot read, which may be good.
+    /// Archives that this version, or this user, cannot read, and which may be good.
     pub unreadable: Vec<Unreadable>,
     /// What has data and no manifest: being written now, or left by a writer that died.
     pub incomplete: Vec<ArchiveName>,
@@ -48,6 +54,9 @@ pub struct Listed {
     pub archive: Archive,
     /// The record of its last read-back, which says *sound*; `None` if there is none (S15).
     pub verified: Option<Check>,
+    /// Why that record cannot be read, for people, if it is there and cannot: then nobody knows what it says, and
+    /// it counts for nothing.
+    pub unread: Option<String>,
 }
 
 /// What has a manifest and cannot be restored.
@@ -61,7 +70,7 @@ pub struct Damaged {
     pub reason: String,
 }
 
-/// An archive that this version cannot read.
+/// An archive that this version, or this user, cannot read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// Where it lies.
@@ -108,6 +117,11 @@ impl Contents {
             && self.old.is_empty())
     }
 
+    /// Whether some object is there and cannot be read.
+    fn is_closed_in_part(&self) -> bool {
+        !self.unreadable.is_empty() || self.archives.iter().any(|listed| listed.unread.is_some())
+    }
+
     /// Finds an archive by its digest.
     #[must_use]
     pub fn find(&self, id: ArchiveId) -> Option<&Listed> {
@@ -152,6 +166,10 @@ pub async fn read(store: &Arc<dyn Store>) -> Result<Contents, StoreError> {
             Read::Unreadable(reason) => contents.unreadable.push(Unreadable { name, reason }),
             Read::Incomplete => contents.incomplete.push(name),
         }
+    }
+    if contents.is_closed_in_part() {
+        // Where nobody lets us in any more, nothing was learned: then it is no matter of single objects.
+        lineage::read(&**store).await?;
     }
     Ok(contents)
 }
@@ -227,30 +245,20 @@ async fn read_one(store: &dyn Store, name: ArchiveName, parts: Parts) -> Result<
         let has_data = [Part::Data, Part::EncryptedData].iter().any(|part| parts.0.contains_key(part));
         return Ok(has_data.then_some(Read::Incomplete));
     }
-    let manifest = match store.get(&name.key(Part::Manifest), MAX_MANIFEST_BYTES).await {
-        Ok(Some(found)) => Manifest::decode(&found.bytes),
-        Ok(None) => return Ok(None),
-        Err(StoreError::TooLarge { size_bytes, .. }) => Err(ManifestError::TooLarge(size_bytes as usize)),
-        Err(error) => return Err(error),
+    let archive = match read_manifest(store, name).await? {
+        Some(Ok(archive)) => archive,
+        Some(Err(bad)) => return Ok(Some(bad)),
+        None => return Ok(None),
     };
-    let archive = match manifest {
-        Ok(archive) => archive,
-        Err(error @ ManifestError::UnknownFormat(_)) => return Ok(Some(Read::Unreadable(error.to_string()))),
-        Err(error) => return Ok(Some(Read::Damaged(None, error.to_string()))),
-    };
-    if archive.name() != name {
-        return Ok(Some(Read::Damaged(None, format!("the manifest belongs to {}", archive.name()))));
-    }
-    if let Some(encryption) = &archive.manifest.encryption {
-        let reason = format!("encrypted with {}, which this e2d cannot read", encryption.scheme);
-        return Ok(Some(Read::Unreadable(reason)));
-    }
     let stored_bytes = if let Some(size_bytes) = parts.0.get(&Part::Data) {
         Some(*size_bytes)
     } else {
         // Its key comes before the manifest's: it may have been written after the list had passed it.
         let nothing = Span { start_bytes: 0, length_bytes: Some(0) };
-        store.get_stream(&name.key(Part::Data), nothing).await?.map(|download| download.size_bytes)
+        match store.get_stream(&name.key(Part::Data), nothing).await {
+            Ok(found) => found.map(|download| download.size_bytes),
+            Err(error) => return closed(error).map(|reason| Some(Read::Unreadable(reason))),
+        }
     };
     let expected_bytes = archive.manifest.stored.size_bytes;
     match stored_bytes {
@@ -261,17 +269,53 @@ async fn read_one(store: &dyn Store, name: ArchiveName, parts: Parts) -> Result<
         }
         Some(_) => {}
     }
-    let check = if parts.0.contains_key(&Part::Check) { read_check(store, name).await? } else { None };
+    let (check, unread) =
+        if parts.0.contains_key(&Part::Check) { read_check(store, name).await? } else { (None, None) };
     Ok(Some(match check.filter(|check| check.archive == archive.id) {
         Some(Check { outcome: Outcome::Damaged { reason }, .. }) => Read::Damaged(Some(Box::new(archive)), reason),
-        verified => Read::Good(Box::new(Listed { archive, verified })),
+        verified => Read::Good(Box::new(Listed { archive, verified, unread })),
     }))
 }
 
-async fn read_check(store: &dyn Store, name: ArchiveName) -> Result<Option<Check>, StoreError> {
-    match store.get(&name.key(Part::Check), crate::archive::MAX_CHECK_BYTES).await {
-        Ok(found) => Ok(found.and_then(|found| Check::decode(&found.bytes))),
-        Err(StoreError::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error),
+/// Reads a manifest, or says what is wrong with it; `None` when there is none.
+async fn read_manifest(store: &dyn Store, name: ArchiveName) -> Result<Option<Result<Archive, Read>>, StoreError> {
+    let manifest = match store.get(&name.key(Part::Manifest), MAX_MANIFEST_BYTES).await {
+        Ok(Some(found)) => Manifest::decode(&found.bytes),
+        Ok(None) => return Ok(None),
+        Err(StoreError::TooLarge { size_bytes, .. }) => Err(ManifestError::TooLarge(size_bytes as usize)),
+        Err(error) => return closed(error).map(|reason| Some(Err(Read::Unreadable(reason)))),
+    };
+    Ok(Some(match manifest {
+        Err(error @ ManifestError::UnknownFormat(_)) => Err(Read::Unreadable(error.to_string())),
+        Err(error) => Err(Read::Damaged(None, error.to_string())),
+        Ok(archive) if archive.name() != name => {
+            Err(Read::Damaged(None, format!("the manifest belongs to {}", archive.name())))
+        }
+        Ok(archive) => match &archive.manifest.encryption {
+            Some(encryption) => {
+                let reason = format!("encrypted with {}, which this e2d cannot read", encryption.scheme);
+                Err(Read::Unreadable(reason))
+            }
+            None => Ok(archive),
+        },
+    }))
+}
+
+/// Reads the record of the last read-back, or why it cannot be read.
+async fn read_check(store: &dyn Store, name: ArchiveName) -> Result<(Option<Check>, Option<String>), StoreError> {
+    match store.get(&name.key(Part::Check), MAX_CHECK_BYTES).await {
+        Ok(found) => Ok((found.and_then(|found| Check::decode(&found.bytes)), None)),
+        Err(error) => Ok((None, Some(closed(error)?))),
+    }
+}
+
+/// Why one object cannot be read while others can. A store that does not answer says nothing about any of them.
+fn closed(error: StoreError) -> Result<String, StoreError> {
+    match error {
+        StoreError::Denied { .. } | StoreError::Malformed { .. } | StoreError::TooLarge { .. } => {
+            let chain = std::iter::successors(Some(&error as &dyn Error), |&error| error.source());
+            Ok(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        }
+        error => Err(error),
     }
 }

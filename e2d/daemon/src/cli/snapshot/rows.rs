@@ -35,7 +35,8 @@ impl Row {
         let archive = item.archive();
         let (state, reason, check) = match item {
             Item::Good(listed) => {
-                (if listed.verified.is_some() { "verified" } else { "not verified" }, None, listed.verified.clone())
+                let state = if listed.verified.is_some() { "verified" } else { "not verified" };
+                (state, listed.unread.clone(), listed.verified.clone())
             }
             Item::Damaged(_, bad) => ("damaged", Some(bad.reason.clone()), None),
         };
@@ -115,7 +116,7 @@ pub(super) fn show(item: Item<'_>, format: Format) -> Result<String, Failure> {
     let mut lines = vec![
         ("id", archive.id.to_string()),
         ("name", row.name.clone()),
-        ("state", row.reason.as_ref().map_or(row.state.to_owned(), |reason| format!("damaged: {reason}"))),
+        ("state", row.reason.as_ref().map_or(row.state.to_owned(), |reason| format!("{}: {reason}", row.state))),
         ("lineage", format!("{}, epoch {}", manifest.lineage, manifest.epoch)),
         ("taken", format!("{:.0} from etcd {}", manifest.created_at, manifest.etcd_version)),
         ("cluster", format!("{}, member {}, node {}", manifest.cluster_id, manifest.member_id, manifest.node_id)),

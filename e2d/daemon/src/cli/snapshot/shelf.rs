@@ -235,7 +235,7 @@ mod tests {
         let manifest = include_str!("../../../../backup/tests/data/golden/manifest-v1.json");
         let archive = |text: &str| e2d_backup::archive::Manifest::decode(text.as_bytes()).unwrap();
         let all = [archive(manifest), archive(&format!("{manifest} ")), archive(&format!("{manifest}  "))];
-        let listed = |archive: &Archive| Listed { archive: archive.clone(), verified: None };
+        let listed = |archive: &Archive| Listed { archive: archive.clone(), verified: None, unread: None };
         let contents = Contents { archives: all.iter().map(listed).collect(), ..Contents::default() };
         let shelf = Shelf { store: Arc::new(MemoryStore::new()), contents, lineage: Ok(None) };
         let Err(Failure::Other { error, hint, .. }) = shelf.find(&ArchiveRef::Prefix(String::new()), Trust::Verified)
