@@ -1,14 +1,17 @@
-//! What a store's catalogue shows when something in it cannot be read.
+//! What a store's catalogue shows when something in it cannot be read, and what looking again costs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use e2d_backup::archive::{Archive, Check, Compression, Extent, FORMAT, Found, Manifest, Outcome, Part};
-use e2d_backup::catalogue::{self, Contents, Presence};
+use e2d_backup::catalogue::{self, Contents, Presence, Reader};
 use e2d_backup::choice::{Trust, Wanted, Why, choose};
-use e2d_backup::store::{Fault, MemoryStore, Store};
+use e2d_backup::store::{
+    BoxFuture, Condition, Download, Fault, Key, MemoryStore, Object, Page, Prefix, Span, Store, StoreError, Version,
+};
 use e2d_core::id::{ArchiveId, ClusterId, Digest, Epoch, LineageId, MemberId, NodeId, Nonce, Revision};
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use tokio::io::AsyncRead;
 
 const LINEAGE: LineageId = LineageId(0xabc);
 const WANTED: Wanted = Wanted { lineage: LINEAGE, epoch: Epoch(1), base: None, trust: Trust::Verified };
@@ -112,4 +115,164 @@ async fn an_archive_whose_manifest_cannot_be_read_is_there_all_the_same() {
     only.fail_on(archive.name().key(Part::Manifest).as_str(), Fault::Denied, usize::MAX);
     let all = contents(&only).await;
     assert!(all.archives.is_empty() && all.has_others() && all.presence() == Presence::Archives, "{all:?}");
+}
+
+/// A store that remembers which objects were read.
+#[derive(Debug)]
+struct Counting(MemoryStore, Arc<Mutex<Vec<Key>>>);
+
+impl Store for Counting {
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    fn get<'a>(&'a self, key: &'a Key, limit_bytes: usize) -> BoxFuture<'a, Result<Option<Object>, StoreError>> {
+        self.1.lock().unwrap().push(key.clone());
+        self.0.get(key, limit_bytes)
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a Key,
+        bytes: &'a [u8],
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<Version, StoreError>> {
+        self.0.put(key, bytes, condition)
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a Prefix,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.0.list(prefix, after, limit)
+    }
+
+    fn put_stream<'a>(
+        &'a self,
+        key: &'a Key,
+        source: &'a mut (dyn AsyncRead + Send + Unpin),
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        self.0.put_stream(key, source)
+    }
+
+    fn get_stream<'a>(&'a self, key: &'a Key, span: Span) -> BoxFuture<'a, Result<Option<Download>, StoreError>> {
+        self.1.lock().unwrap().push(key.clone());
+        self.0.get_stream(key, span)
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.0.delete(key)
+    }
+}
+
+/// Somebody who looks again and again.
+struct Looker {
+    memory: MemoryStore,
+    read: Arc<Mutex<Vec<Key>>>,
+    reader: Reader,
+}
+
+impl Looker {
+    fn new(keep: usize) -> Self {
+        let (memory, read) = (MemoryStore::new(), Arc::default());
+        let store = Arc::new(Counting(memory.clone(), Arc::clone(&read)));
+        Self { memory, read, reader: Reader::new(store, keep) }
+    }
+
+    /// Looks, and tells which objects were read for it.
+    async fn look(&mut self) -> (Contents, Vec<Key>) {
+        let contents = self.reader.read().await.unwrap();
+        // It shows what one who looks for the first time would see.
+        if contents.left_out == 0 {
+            assert_eq!(contents, self::contents(&self.memory).await);
+        }
+        let mut read = std::mem::take(&mut *self.read.lock().unwrap());
+        read.sort();
+        (contents, read)
+    }
+}
+
+/// The bytes of a manifest never change, and a check is read again when it was replaced.
+#[tokio::test]
+async fn a_look_reads_what_is_new_and_nothing_twice() {
+    let mut looker = Looker::new(100);
+    let archives: Vec<Archive> = (1..=20).map(|revision| verified(&looker.memory, revision)).collect();
+    let (first, read) = looker.look().await;
+    assert_eq!((first.archives.len(), read.len()), (20, 40));
+    assert_eq!(looker.look().await, (first, vec![]));
+
+    let new = plant(&looker.memory, 21);
+    let (contents, read) = looker.look().await;
+    assert_eq!((contents.archives.len(), read), (21, vec![new.name().key(Part::Manifest)]));
+    // The same size, so that only the store's word tells.
+    let check = archives[3].name().key(Part::Check);
+    record(&looker.memory, &archives[3], sound(5));
+    let (contents, read) = looker.look().await;
+    assert_eq!(read, vec![check.clone()]);
+    assert_eq!(contents.find(archives[3].id).unwrap().revision(), Revision(5));
+    record(&looker.memory, &archives[3], Outcome::Damaged { reason: "spoilt".to_owned() });
+    let (contents, read) = looker.look().await;
+    assert_eq!((contents.damaged.len(), read), (1, vec![check.clone()]));
+    looker.memory.delete(&check).await.unwrap();
+    let (contents, read) = looker.look().await;
+    assert_eq!((contents.find(archives[3].id).unwrap().verified.as_ref(), read), (None, vec![]));
+
+    // Nobody should, and whoever does is not believed to be who was there before.
+    let manifest = archives[7].name().key(Part::Manifest);
+    let before = looker.memory.get(&manifest, 9999).await.unwrap().unwrap().bytes;
+    looker.memory.plant(manifest.clone(), vec![b' '; before.len()]);
+    let (contents, read) = looker.look().await;
+    assert_eq!((contents.damaged.len(), contents.archives.len(), read), (1, 20, vec![manifest.clone()]));
+    looker.memory.delete(&manifest).await.unwrap();
+    let (contents, read) = looker.look().await;
+    assert_eq!((contents.incomplete, read), (vec![archives[7].name()], vec![]));
+    looker.memory.plant(manifest.clone(), before);
+    let (contents, read) = looker.look().await;
+    assert_eq!((contents.archives.len(), contents.damaged.len(), read), (21, 0, vec![manifest]));
+}
+
+fn check_of(archive: &Archive) -> Key {
+    archive.name().key(Part::Check)
+}
+
+/// What was not read is not known: neither that nothing is there, nor that it is as it was.
+#[tokio::test]
+async fn what_could_not_be_read_is_read_by_the_next_look() {
+    let mut looker = Looker::new(100);
+    let archives: Vec<Archive> = (1..=3).map(|revision| verified(&looker.memory, revision)).collect();
+    looker.memory.fail_on(check_of(&archives[1]).as_str(), Fault::Denied, 2);
+    assert!(looker.look().await.0.find(archives[1].id).unwrap().unread.is_some());
+    let (contents, read) = looker.look().await;
+    assert!(contents.find(archives[1].id).unwrap().verified.is_some());
+    assert_eq!(read, [check_of(&archives[1])]);
+
+    let new = verified(&looker.memory, 4);
+    looker.memory.fail_on(check_of(&new).as_str(), Fault::Down, 1);
+    let error = looker.reader.read().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    let (contents, _) = looker.look().await;
+    assert!(contents.find(new.id).unwrap().verified.is_some());
+    assert_eq!(looker.look().await.1, []);
+}
+
+/// S2 S22: more archives than anybody looks at are no reason to see none; the newest are seen, and the rest is said.
+#[tokio::test]
+async fn of_too_many_archives_the_newest_are_seen() {
+    let mut looker = Looker::new(3);
+    for revision in 1..=5 {
+        verified(&looker.memory, revision);
+    }
+    let (contents, read) = looker.look().await;
+    let revisions = |contents: &Contents| -> Vec<i64> {
+        contents.archives.iter().map(|listed| listed.archive.manifest.revision.0).collect()
+    };
+    assert_eq!((revisions(&contents), contents.left_out, read.len()), (vec![3, 4, 5], 2, 6));
+    assert!(contents.has_others());
+    let newest = verified(&looker.memory, 6);
+    let (contents, read) = looker.look().await;
+    assert_eq!((revisions(&contents), contents.left_out), (vec![4, 5, 6], 3));
+    assert_eq!(read, [check_of(&newest), newest.name().key(Part::Manifest)]);
+    assert_eq!(choose(&contents, &WANTED).chosen.unwrap().archive.id, newest.id);
 }

@@ -3,7 +3,7 @@
 use super::shelf::{Item, Shelf, short};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Format, Table, json};
-use e2d_backup::archive::{Check, Manifest, Outcome};
+use e2d_backup::archive::{Check, FOLDER, Manifest, Outcome};
 use e2d_core::id::ArchiveId;
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -89,6 +89,10 @@ pub(super) fn list(shelf: &Shelf, format: Format) -> Result<String, Failure> {
         unreadable.map(|bad| Row::bare(bad.name.to_string(), "unreadable", Some(named(&bad.name, &bad.reason)))),
     );
     rows.extend(contents.incomplete.iter().map(|name| Row::bare(name.to_string(), "incomplete", None)));
+    if contents.left_out > 0 {
+        let reason = format!("{} archives, all of them older than these", contents.left_out);
+        rows.push(Row::bare(FOLDER.to_owned(), "not looked at", Some(reason)));
+    }
     rows.extend(contents.old.iter().map(|entry| Row {
         size_bytes: Some(entry.size_bytes),
         ..Row::bare(entry.key.to_string(), "of the program before", None)
