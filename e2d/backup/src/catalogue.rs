@@ -14,11 +14,14 @@ pub use reader::Reader;
 
 use crate::archive::{Archive, ArchiveName, Check, FOLDER};
 use crate::store::{Entry, Key, Prefix, Store, StoreError};
-use e2d_core::id::ArchiveId;
+use e2d_core::id::{ArchiveId, Epoch};
+use objects::Objects;
 use std::sync::Arc;
 
 /// The most archives that are read once. Retention keeps some 300 of them.
 const MAX_ARCHIVES: usize = 20_000;
+/// How many archives that cannot be restored may be newer than the newest that can.
+const MOST_PASSED_OVER: usize = 16;
 /// The folder of increments to archives.
 const SEGMENTS: &str = "segments/";
 
@@ -137,4 +140,21 @@ pub async fn presence(store: &dyn Store) -> Result<Presence, StoreError> {
 /// 20 000 archives the newest are read.
 pub async fn read(store: &Arc<dyn Store>) -> Result<Contents, StoreError> {
     Reader::new(store.clone(), MAX_ARCHIVES).read().await
+}
+
+/// The newest archive of an epoch that can be restored, whether it was read back or not. What is unfinished or
+/// damaged is passed over, up to 16 times.
+pub async fn newest(store: &dyn Store, epoch: Epoch) -> Result<Option<Listed>, StoreError> {
+    let found = list::archives(store, &ArchiveName::folder(epoch), MOST_PASSED_OVER + 1).await?;
+    for (name, parts) in found.named.iter().rev() {
+        let (mut contents, mut objects) = (Contents::default(), Objects::default());
+        if let Some(wanted) = objects.wanted(parts) {
+            objects = Objects::read(store, *name, wanted).await?;
+        }
+        objects.sort_into(&mut contents, *name, parts);
+        if let Some(listed) = contents.archives.pop() {
+            return Ok(Some(listed));
+        }
+    }
+    Ok(None)
 }

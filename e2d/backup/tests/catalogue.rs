@@ -276,3 +276,28 @@ async fn of_too_many_archives_the_newest_are_seen() {
     assert_eq!(read, [check_of(&newest), newest.name().key(Part::Manifest)]);
     assert_eq!(choose(&contents, &WANTED).chosen.unwrap().archive.id, newest.id);
 }
+
+/// The newest archive of one epoch, read back or not; what cannot be restored is passed over, and what lies in other
+/// epochs is not asked.
+#[tokio::test]
+async fn the_newest_of_an_epoch_is_found_by_reading_little() {
+    let (memory, read) = (MemoryStore::new(), Arc::default());
+    let store = Counting(memory.clone(), Arc::clone(&read));
+    let newest = async |epoch| {
+        let found = catalogue::newest(&store, Epoch(epoch)).await.unwrap();
+        found.map(|listed| (listed.archive.manifest.revision.0, listed.verified.is_some()))
+    };
+    assert_eq!(newest(1).await, None);
+    for revision in 1..=9 {
+        verified(&memory, revision);
+    }
+    assert_eq!((newest(1).await, newest(2).await), (Some((9, true)), None));
+    assert_eq!(read.lock().unwrap().len(), 2, "one manifest and one record");
+    plant(&memory, 10);
+    assert_eq!(newest(1).await, Some((10, false)));
+    // Damaged, and without its manifest.
+    let (damaged, half) = (plant(&memory, 11), plant(&memory, 12));
+    record(&memory, &damaged, Outcome::Damaged { reason: "spoilt".to_owned() });
+    memory.delete(&half.name().key(Part::Manifest)).await.unwrap();
+    assert_eq!(newest(1).await, Some((10, false)));
+}
