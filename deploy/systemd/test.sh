@@ -36,3 +36,16 @@ for line in Type=notify KillMode=process 'RestartPreventExitStatus=2 78' Timeout
         exit 1
     }
 done
+
+# `systemctl kill` signals the whole unit if it is not told otherwise, and etcd dies of SIGHUP.
+documents='e2d.service README.md ../../README.md ../../SECURITY.md ../../CHANGELOG.md'
+if grep -nE 'kill .*(HUP|-s *1\b)' $documents | grep -v -e --kill-whom=main; then
+    echo 'SIGHUP is for e2d alone: --kill-whom=main' >&2
+    exit 1
+fi
+for document in e2d.service README.md; do
+    grep -q -e 'systemctl kill --kill-whom=main --signal=HUP e2d' "$document" || {
+        echo "$document does not say how certificates are read again" >&2
+        exit 1
+    }
+done

@@ -1,25 +1,27 @@
 //! What a store holds: archives, what is left of archives, and what other programs put there.
 //!
-//! A catalogue is read whole or not at all. Whatever keeps a part of it from being read is an error, so
-//! that nothing is ever missing from it without being said (S2). What can be read and is bad is in it, as
-//! such: damaged, unreadable by this version, or incomplete.
+//! Nothing is ever missing from a catalogue without being said (S2). A store that does not answer, and a list
+//! that cannot be had, are errors. One object that cannot be read while the store lets us in otherwise, such as
+//! a file of somebody else's, is no reason to see nothing at all: its archive is in the catalogue, as one that
+//! nobody can read or that counts as not verified, with the reason. What can be read and is bad is in it too,
+//! as such: damaged, unreadable by this version, or incomplete.
 
-use crate::archive::{Archive, ArchiveName, Check, FOLDER, MAX_MANIFEST_BYTES, Manifest, ManifestError, Outcome, Part};
-use crate::store::{Entry, Key, LIST_LIMIT, Prefix, Span, Store, StoreError};
-use e2d_core::id::ArchiveId;
-use std::collections::BTreeMap;
+mod list;
+mod objects;
+mod reader;
+
+pub use reader::Reader;
+
+use crate::archive::{Archive, ArchiveName, Check, FOLDER};
+use crate::store::{Entry, Key, Prefix, Store, StoreError};
+use e2d_core::id::{ArchiveId, Epoch};
+use objects::Objects;
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
-/// The most archives that are read. Retention keeps some 300 of them.
+/// The most archives that are read once. Retention keeps some 300 of them.
 const MAX_ARCHIVES: usize = 20_000;
-/// The most names of other objects that are kept.
-const MAX_OTHERS: usize = 1000;
-/// How many archives are read at once.
-const AT_ONCE: usize = 16;
-/// How the keys of the program before begin: `etcd.snapshot`, `etcd.snapshot.<time>`,
-/// `etcd.snapshot.LATEST`.
-const OLD: &str = "etcd.snapshot";
+/// How many archives that cannot be restored may be newer than the newest that can.
+const MOST_PASSED_OVER: usize = 16;
 /// The folder of increments to archives.
 const SEGMENTS: &str = "segments/";
 
@@ -31,10 +33,12 @@ pub struct Contents {
     pub archives: Vec<Listed>,
     /// What has a manifest and cannot be restored.
     pub damaged: Vec<Damaged>,
-    /// Archives that this version cannot read, which may be good.
+    /// Archives that this version, or this user, cannot read, and which may be good.
     pub unreadable: Vec<Unreadable>,
     /// What has data and no manifest: being written now, or left by a writer that died.
     pub incomplete: Vec<ArchiveName>,
+    /// How many archives there are besides, all of them older than these: more than the reader keeps.
+    pub left_out: usize,
     /// Backups of the program before. At most 1000 are named.
     pub old: Vec<Entry>,
     /// Other objects in the folder of archives. At most 1000 are named.
@@ -48,6 +52,9 @@ pub struct Listed {
     pub archive: Archive,
     /// The record of its last read-back, which says *sound*; `None` if there is none (S15).
     pub verified: Option<Check>,
+    /// Why that record cannot be read, for people, if it is there and cannot: then nobody knows what it says, and
+    /// it counts for nothing.
+    pub unread: Option<String>,
 }
 
 /// What has a manifest and cannot be restored.
@@ -61,7 +68,7 @@ pub struct Damaged {
     pub reason: String,
 }
 
-/// An archive that this version cannot read.
+/// An archive that this version, or this user, cannot read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// Where it lies.
@@ -89,7 +96,8 @@ impl Contents {
             && self.damaged.is_empty()
             && self.unreadable.is_empty()
             && self.incomplete.is_empty()
-            && self.foreign.is_empty();
+            && self.foreign.is_empty()
+            && self.left_out == 0;
         match (none, self.old.is_empty()) {
             (true, true) => Presence::Nothing,
             (true, false) => Presence::OldBackups,
@@ -105,7 +113,8 @@ impl Contents {
             && self.unreadable.is_empty()
             && self.incomplete.is_empty()
             && self.foreign.is_empty()
-            && self.old.is_empty())
+            && self.old.is_empty()
+            && self.left_out == 0)
     }
 
     /// Finds an archive by its digest.
@@ -117,7 +126,9 @@ impl Contents {
 
 /// Asks only whether there is anything, with three short lists. This is what a birth needs (S2).
 pub async fn presence(store: &dyn Store) -> Result<Presence, StoreError> {
-    for (prefix, found) in [(FOLDER, Presence::Archives), (SEGMENTS, Presence::Archives), (OLD, Presence::OldBackups)] {
+    for (prefix, found) in
+        [(FOLDER, Presence::Archives), (SEGMENTS, Presence::Archives), (list::OLD, Presence::OldBackups)]
+    {
         if !store.list(&Prefix::known(prefix), None, 1).await?.entries.is_empty() {
             return Ok(found);
         }
@@ -125,153 +136,25 @@ pub async fn presence(store: &dyn Store) -> Result<Presence, StoreError> {
     Ok(Presence::Nothing)
 }
 
-/// Reads the catalogue: one manifest and one record for each archive, 16 at a time.
+/// Reads the catalogue once: one manifest and one record for each archive, 16 archives at a time. Of more than
+/// 20 000 archives the newest are read.
 pub async fn read(store: &Arc<dyn Store>) -> Result<Contents, StoreError> {
-    let mut contents = Contents { old: list_old(&**store).await?, ..Contents::default() };
-    let mut found = list_archives(&**store, &mut contents).await?.into_iter();
-    let mut readers: JoinSet<Result<(ArchiveName, Option<Read>), StoreError>> = JoinSet::new();
-    let mut all = BTreeMap::new();
-    loop {
-        while readers.len() < AT_ONCE
-            && let Some((name, parts)) = found.next()
-        {
-            let store = store.clone();
-            readers.spawn(async move { Ok((name, read_one(&*store, name, parts).await?)) });
-        }
-        let Some(reader) = readers.join_next().await else { break };
-        let lost = |error: tokio::task::JoinError| {
-            Err(StoreError::Unreachable { object: store.describe() + FOLDER, source: error.into() })
-        };
-        let (name, read) = reader.unwrap_or_else(lost)?;
-        all.extend(read.map(|read| (name, read)));
-    }
-    for (name, read) in all {
-        match read {
-            Read::Good(listed) => contents.archives.push(*listed),
-            Read::Damaged(archive, reason) => contents.damaged.push(Damaged { name, archive, reason }),
-            Read::Unreadable(reason) => contents.unreadable.push(Unreadable { name, reason }),
-            Read::Incomplete => contents.incomplete.push(name),
-        }
-    }
-    Ok(contents)
+    Reader::new(store.clone(), MAX_ARCHIVES).read().await
 }
 
-/// What a list shows of one archive: the sizes of its objects.
-#[derive(Clone, Debug, Default)]
-struct Parts(BTreeMap<Part, u64>);
-
-enum Read {
-    Good(Box<Listed>),
-    Damaged(Option<Box<Archive>>, String),
-    Unreadable(String),
-    Incomplete,
-}
-
-async fn list_all(
-    store: &dyn Store,
-    prefix: &str,
-    mut each: impl FnMut(Entry) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let prefix = Prefix::known(prefix);
-    let mut after: Option<Key> = None;
-    loop {
-        let page = store.list(&prefix, after.as_ref(), LIST_LIMIT).await?;
-        let last = page.entries.last().map(|entry| entry.key.clone());
-        if page.more && last <= after {
-            let source = "a list that does not go on".into();
-            return Err(StoreError::Malformed { object: store.describe() + prefix.as_str(), source });
+/// The newest archive of an epoch that can be restored, whether it was read back or not. What is unfinished or
+/// damaged is passed over, up to 16 times.
+pub async fn newest(store: &dyn Store, epoch: Epoch) -> Result<Option<Listed>, StoreError> {
+    let found = list::archives(store, &ArchiveName::folder(epoch), MOST_PASSED_OVER + 1).await?;
+    for (name, parts) in found.named.iter().rev() {
+        let (mut contents, mut objects) = (Contents::default(), Objects::default());
+        if let Some(wanted) = objects.wanted(parts) {
+            objects = Objects::read(store, *name, wanted).await?;
         }
-        after = last;
-        page.entries.into_iter().try_for_each(&mut each)?;
-        if !page.more {
-            return Ok(());
+        objects.sort_into(&mut contents, *name, parts);
+        if let Some(listed) = contents.archives.pop() {
+            return Ok(Some(listed));
         }
     }
-}
-
-async fn list_old(store: &dyn Store) -> Result<Vec<Entry>, StoreError> {
-    let mut old = Vec::new();
-    list_all(store, OLD, |entry| {
-        if old.len() < MAX_OTHERS {
-            old.push(entry);
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(old)
-}
-
-async fn list_archives(store: &dyn Store, contents: &mut Contents) -> Result<BTreeMap<ArchiveName, Parts>, StoreError> {
-    let mut found: BTreeMap<ArchiveName, Parts> = BTreeMap::new();
-    list_all(store, FOLDER, |entry| {
-        match ArchiveName::parse(&entry.key) {
-            Some((name, part)) => {
-                found.entry(name).or_default().0.insert(part, entry.size_bytes);
-            }
-            None if contents.foreign.len() < MAX_OTHERS => contents.foreign.push(entry.key),
-            None => {}
-        }
-        if found.len() > MAX_ARCHIVES {
-            let source = format!("more than {MAX_ARCHIVES} archives").into();
-            return Err(StoreError::Malformed { object: store.describe() + FOLDER, source });
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(found)
-}
-
-/// Reads one archive; `None` when it has been deleted since it was listed.
-async fn read_one(store: &dyn Store, name: ArchiveName, parts: Parts) -> Result<Option<Read>, StoreError> {
-    if !parts.0.contains_key(&Part::Manifest) {
-        let has_data = [Part::Data, Part::EncryptedData].iter().any(|part| parts.0.contains_key(part));
-        return Ok(has_data.then_some(Read::Incomplete));
-    }
-    let manifest = match store.get(&name.key(Part::Manifest), MAX_MANIFEST_BYTES).await {
-        Ok(Some(found)) => Manifest::decode(&found.bytes),
-        Ok(None) => return Ok(None),
-        Err(StoreError::TooLarge { size_bytes, .. }) => Err(ManifestError::TooLarge(size_bytes as usize)),
-        Err(error) => return Err(error),
-    };
-    let archive = match manifest {
-        Ok(archive) => archive,
-        Err(error @ ManifestError::UnknownFormat(_)) => return Ok(Some(Read::Unreadable(error.to_string()))),
-        Err(error) => return Ok(Some(Read::Damaged(None, error.to_string()))),
-    };
-    if archive.name() != name {
-        return Ok(Some(Read::Damaged(None, format!("the manifest belongs to {}", archive.name()))));
-    }
-    if let Some(encryption) = &archive.manifest.encryption {
-        let reason = format!("encrypted with {}, which this e2d cannot read", encryption.scheme);
-        return Ok(Some(Read::Unreadable(reason)));
-    }
-    let stored_bytes = if let Some(size_bytes) = parts.0.get(&Part::Data) {
-        Some(*size_bytes)
-    } else {
-        // Its key comes before the manifest's: it may have been written after the list had passed it.
-        let nothing = Span { start_bytes: 0, length_bytes: Some(0) };
-        store.get_stream(&name.key(Part::Data), nothing).await?.map(|download| download.size_bytes)
-    };
-    let expected_bytes = archive.manifest.stored.size_bytes;
-    match stored_bytes {
-        None => return Ok(Some(Read::Damaged(Some(Box::new(archive)), "there is no data".to_owned()))),
-        Some(size_bytes) if size_bytes != expected_bytes => {
-            let reason = format!("the data has {size_bytes} bytes, the manifest says {expected_bytes}");
-            return Ok(Some(Read::Damaged(Some(Box::new(archive)), reason)));
-        }
-        Some(_) => {}
-    }
-    let check = if parts.0.contains_key(&Part::Check) { read_check(store, name).await? } else { None };
-    Ok(Some(match check.filter(|check| check.archive == archive.id) {
-        Some(Check { outcome: Outcome::Damaged { reason }, .. }) => Read::Damaged(Some(Box::new(archive)), reason),
-        verified => Read::Good(Box::new(Listed { archive, verified })),
-    }))
-}
-
-async fn read_check(store: &dyn Store, name: ArchiveName) -> Result<Option<Check>, StoreError> {
-    match store.get(&name.key(Part::Check), crate::archive::MAX_CHECK_BYTES).await {
-        Ok(found) => Ok(found.and_then(|found| Check::decode(&found.bytes))),
-        Err(StoreError::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Ok(None)
 }

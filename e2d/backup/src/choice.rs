@@ -66,6 +66,8 @@ pub enum Why {
     Fenced,
     /// Nobody has read it back yet. A check may change that.
     Unverified,
+    /// What was found when it was read back cannot be read. A check may change that.
+    Unread(String),
     /// It cannot be restored.
     Damaged(String),
     /// This version cannot read it.
@@ -81,6 +83,7 @@ impl fmt::Display for Why {
             Self::LaterEpoch => f.write_str("it was taken in a later epoch"),
             Self::Fenced => f.write_str("it was taken in an epoch that had ended"),
             Self::Unverified => f.write_str("it was never read back"),
+            Self::Unread(reason) => write!(f, "whether it is sound cannot be read: {reason}"),
             Self::Damaged(reason) => write!(f, "it is damaged: {reason}"),
             Self::Unreadable(reason) => write!(f, "it cannot be read here: {reason}"),
             Self::Incomplete => f.write_str("it was never finished"),
@@ -138,7 +141,8 @@ pub fn choose<'a>(contents: &'a Contents, wanted: &Wanted) -> Choice<'a> {
 
     let listed =
         ranked.iter().filter(|(_, listed)| chosen.is_none_or(|(_, chosen)| chosen != listed)).map(|(rank, listed)| {
-            let why = wanted.excludes(listed).unwrap_or(Why::Unverified);
+            let unverified = || listed.unread.clone().map_or(Why::Unverified, Why::Unread);
+            let why = wanted.excludes(listed).unwrap_or_else(unverified);
             (*rank, PassedOver { name: rank.2, id: Some(listed.archive.id), why })
         });
     let by_name = |name: ArchiveName, why| ((name.epoch, name.revision, name), PassedOver { name, id: None, why });
@@ -204,7 +208,7 @@ mod tests {
                 in_use_bytes: 512,
             }),
         });
-        Listed { archive: Archive { id, manifest }, verified }
+        Listed { archive: Archive { id, manifest }, verified, unread: None }
     }
 
     fn contents(archives: Vec<Listed>) -> Contents {

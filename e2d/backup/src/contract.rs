@@ -61,6 +61,7 @@ pub const PROPERTIES: &[Property] = properties![
     listing::lists_are_sorted_and_complete_page_by_page,
     listing::prefixes_are_texts_and_not_folders,
     listing::lists_follow_every_write,
+    listing::a_list_tells_the_states_of_an_object_apart,
     large::a_large_object_comes_back_in_any_part,
     large::a_stream_only_creates,
     large::a_failing_source_leaves_nothing,

@@ -26,6 +26,7 @@ pub use folder::{Base, FolderStore};
 pub use key::{InvalidKey, Key, Prefix};
 pub use memory::{Fault, MemoryStore};
 
+use e2d_core::id::Digest;
 use std::fmt;
 use std::pin::Pin;
 use tokio::io::AsyncRead;
@@ -74,6 +75,25 @@ pub struct Entry {
     pub key: Key,
     /// Its size.
     pub size_bytes: u64,
+    /// Which state of it this is.
+    pub stamp: Stamp,
+}
+
+/// What tells the states of one object apart in lists: one that has the same stamp as before has the same bytes.
+///
+/// It is no [`Version`]: it is good for no condition, and it may change while the bytes do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp([u8; 16]);
+
+impl Stamp {
+    /// The stamp of a state that is told from all others by these bytes, such as S3's entity tag.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let Digest(digest) = Digest::of(bytes);
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Self(half)
+    }
 }
 
 /// A part of a list, in the byte order of the keys.

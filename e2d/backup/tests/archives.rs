@@ -493,13 +493,22 @@ async fn a_catalogue_that_cannot_be_read_whole_is_an_error() {
     let archive = write(&memory).await;
     check(&memory, &archive).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(memory.clone());
-    for ending in ["", "archives/", ".manifest", ".check", "etcd.snapshot"] {
-        for fault in [Fault::Down, Fault::Denied] {
-            memory.fail_on(ending, fault, 1);
+    for (ending, faults) in [
+        ("", [Fault::Down, Fault::Denied].as_slice()),
+        ("archives/", &[Fault::Down, Fault::Denied]),
+        (".manifest", &[Fault::Down]),
+        (".check", &[Fault::Down]),
+        ("etcd.snapshot", &[Fault::Down, Fault::Denied]),
+    ] {
+        for fault in faults {
+            memory.fail_on(ending, *fault, 1);
             let error = catalogue::read(&store).await.unwrap_err();
             assert_ne!(error.disposition(), Disposition::Fatal, "{ending}: {error:?}");
         }
     }
+    let forbidding: Arc<dyn Store> = Arc::new(OddStore(memory, Odd::Forbidding));
+    let error = catalogue::read(&forbidding).await.unwrap_err();
+    assert!(matches!(error, StoreError::Denied { .. }), "an access that ended is no matter of single objects: {error}");
     for ending in ["archives/", "segments/", "etcd.snapshot"] {
         let empty = MemoryStore::new();
         empty.fail_on(ending, Fault::Down, usize::MAX);
@@ -514,6 +523,8 @@ enum Odd {
     Overtaken,
     /// They say that there is more, and begin again.
     Endless,
+    /// They are all that can still be had.
+    Forbidding,
 }
 
 #[derive(Debug)]
@@ -525,6 +536,10 @@ impl Store for OddStore {
     }
 
     fn get<'a>(&'a self, key: &'a Key, limit_bytes: usize) -> BoxFuture<'a, Result<Option<Object>, StoreError>> {
+        if let Odd::Forbidding = self.1 {
+            let object = key.to_string();
+            return Box::pin(async { Err(StoreError::Denied { object, source: "the key has expired".into() }) });
+        }
         self.0.get(key, limit_bytes)
     }
 
@@ -550,6 +565,7 @@ impl Store for OddStore {
                     page.entries.retain(|entry| !entry.key.as_str().contains(".db.zst"));
                     Ok(page)
                 }
+                Odd::Forbidding => self.0.list(prefix, after, limit).await,
                 Odd::Endless => Ok(Page { more: true, ..self.0.list(prefix, None, limit).await? }),
             }
         })

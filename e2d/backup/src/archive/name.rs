@@ -54,6 +54,12 @@ impl ArchiveName {
         Key::known(format!("{self}{ending}"))
     }
 
+    /// The folder of an epoch's archives, with its slash.
+    #[must_use]
+    pub fn folder(epoch: Epoch) -> String {
+        format!("{FOLDER}{:0DIGITS$}/", epoch.0)
+    }
+
     /// Reads a key back; `None` if it is not one that [`Self::key`] makes.
     #[must_use]
     pub fn parse(key: &Key) -> Option<(Self, Part)> {
@@ -78,7 +84,7 @@ impl ArchiveName {
 impl fmt::Display for ArchiveName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let revision = u64::try_from(self.revision.0).unwrap_or_default();
-        write!(f, "{FOLDER}{:0DIGITS$}/{revision:0DIGITS$}-{}", self.epoch.0, self.nonce)
+        write!(f, "{}{revision:0DIGITS$}-{}", Self::folder(self.epoch), self.nonce)
     }
 }
 

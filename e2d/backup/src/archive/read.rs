@@ -164,9 +164,28 @@ fn unpack(stored: impl io::Read, manifest: &Manifest, folder: &Utf8Path) -> Resu
     let mut file = BufWriter::with_capacity(CHUNK_BYTES, unnamed.file());
     let decoded = decode(stored, manifest, &mut file).and_then(|()| file.flush().map_err(DecodeError::Plain));
     drop(file);
-    decoded.map_err(|source| FetchError::Decode { archive: manifest.name(), source })?;
+    if let Err(source) = decoded {
+        // What is free now: others write there too.
+        let available_bytes = unnamed.available_bytes().unwrap_or_default();
+        return Err(undecoded(manifest, folder, available_bytes, source));
+    }
     unnamed.file().seek(io::SeekFrom::End(0)).map_err(failed)?;
     Ok(unnamed)
+}
+
+/// A disk that takes no more is not the archive's fault, and is named.
+fn undecoded(manifest: &Manifest, folder: &Utf8Path, available_bytes: u64, source: DecodeError) -> FetchError {
+    let path = folder.to_owned();
+    match source {
+        DecodeError::Plain(source)
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+        {
+            let needed_bytes = manifest.plain.size_bytes.saturating_add(SPARE_BYTES);
+            FetchError::NoSpace { path, needed_bytes, available_bytes }
+        }
+        DecodeError::Plain(source) => FetchError::File { path, source },
+        source => FetchError::Decode { archive: manifest.name(), source },
+    }
 }
 
 /// Hands over the data object, going on after breaks. Ends without an error when the thread that reads
@@ -225,4 +244,25 @@ async fn download_from(
         }
     }
     Ok(Some(Ended::Whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    /// S15 S21: a disk that fills up while the database is written is named, with what is needed.
+    #[test]
+    fn a_disk_that_takes_no_more_is_named() {
+        let manifest = include_bytes!("../../tests/data/golden/manifest-v1.json");
+        let manifest = Manifest::decode(manifest).unwrap().manifest;
+        let undecoded = |errno: Errno| undecoded(&manifest, "/scratch".into(), 9, DecodeError::Plain(errno.into()));
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            let error = undecoded(errno);
+            let needed = manifest.plain.size_bytes + SPARE_BYTES;
+            assert_eq!(error.to_string(), format!("/scratch needs {needed} bytes, and its file system has 9"));
+            assert!(!error.is_damage());
+        }
+        assert_eq!(undecoded(Errno::IO).to_string(), "/scratch cannot be written");
+    }
 }

@@ -1,7 +1,7 @@
 //! Lists.
 
 use super::{Handles, Violation, create, done, ensure, key, list_all};
-use crate::store::{Entry, Prefix, Store};
+use crate::store::{Condition, Entry, Prefix, Store};
 use std::sync::Arc;
 
 /// Names that sort otherwise as folders than as texts: `-` and `.` come before `/`, `0` after it.
@@ -73,6 +73,26 @@ pub(super) async fn lists_follow_every_write(stores: Handles) -> Result<(), Viol
         done("delete", stores[0].delete(&key).await)?;
         let listed = list_all(&stores[1], "archives/").await?.len();
         ensure(listed == 0, || format!("round {round}: {listed} listed after its deletion"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_list_tells_the_states_of_an_object_apart(stores: Handles) -> Result<(), Violation> {
+    let key = key("archives/1/a.check")?;
+    let mut version = create(&stores[0], &key, b"0").await?;
+    let mut stamps = Vec::new();
+    for round in 0..3 {
+        for store in stores.iter().chain(&stores) {
+            let listed = list_all(store, "archives/").await?;
+            stamps.extend(listed.iter().map(|entry| entry.stamp));
+        }
+        let seen = &stamps[stamps.len() - 2 * stores.len()..];
+        ensure(seen.iter().all(|stamp| *stamp == seen[0]), || format!("two stamps of one state: {seen:?}"))?;
+        let before = stamps[..stamps.len() - seen.len()].contains(&seen[0]);
+        ensure(!before, || format!("round {round}: the stamp of an earlier state: {stamps:?}"))?;
+        // Of the same size, so that nothing else tells.
+        let bytes = [b'1' + round];
+        version = done("put", stores[0].put(&key, &bytes, Condition::Matches(version)).await)?;
     }
     Ok(())
 }

@@ -7,8 +7,10 @@
 //! lock on `.e2d-store/lock`, which excludes other processes, and other machines as far as the shared
 //! file system carries `flock` (NFS 4 does; a mount with `nolock` or `local_lock` does not).
 //!
-//! Versions are SHA-256 digests of the content. Folders are made with mode 0700, files with 0600.
-//! Symbolic links below the folder are never followed.
+//! Versions are SHA-256 digests of the content. Folders are made with mode 0700, files with 0600; what root
+//! makes is given to the owner of the folder, so that a verb that a person runs as root shuts nobody out.
+//! Symbolic links below the folder are never followed. A list of a shared file system is as fresh as its client's
+//! cache of attributes, which a mount option bounds (NFS: `acdirmax`, a minute).
 //!
 //! **Missing is not empty** (S2). A folder that does not exist, or whose mount point is listed in
 //! `/etc/fstab` while nothing is mounted there, is [`StoreError::Unreachable`].
@@ -16,6 +18,7 @@
 mod listing;
 mod lock;
 mod mount;
+mod owner;
 mod part;
 mod place;
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! bounded by what is put into it alone.
 
 use super::LIST_LIMIT;
-use super::{BoxFuture, Condition, Download, Entry, Key, Object, Page, Prefix, Span, Store, StoreError, Version};
+use super::{
+    BoxFuture, Condition, Download, Entry, Key, Object, Page, Prefix, Span, Stamp, Store, StoreError, Version,
+};
 use bytes::Bytes;
 use e2d_core::id::Digest;
 use std::collections::BTreeMap;
@@ -206,7 +208,11 @@ impl Store for MemoryStore {
             let wanted =
                 |key: &&Key| key.as_str().starts_with(prefix.as_str()) && after.is_none_or(|after| *key > after);
             let mut found = state.objects.iter().filter(|(key, _)| wanted(key));
-            let entry = |(key, bytes): (&Key, &Bytes)| Entry { key: key.clone(), size_bytes: bytes.len() as u64 };
+            let entry = |(key, bytes): (&Key, &Bytes)| Entry {
+                key: key.clone(),
+                size_bytes: bytes.len() as u64,
+                stamp: Stamp::of(bytes),
+            };
             let entries = found.by_ref().take(limit.min(LIST_LIMIT)).map(entry).collect();
             Ok(Page { entries, more: found.next().is_some() })
         })

@@ -1,15 +1,22 @@
 //! The verbs that show what the daemon knows.
 
-use super::client::{MembersArgs, MembersVerb, PlanArgs, SiteArgs, StatusArgs, WhyArgs};
+use super::client::{MembersArgs, MembersVerb, PlanArgs, SiteArgs, StatusArgs, WhyArgs, is_store_named};
 use super::exit::{Exit, Failure};
 use super::order;
 use super::output::{Format, Table, json, print};
 use crate::admin::v1::{Certificate, StatusReply, StatusRequest};
 use crate::admin::{self, AskError};
+use crate::config::Site;
+use crate::config::store::StoreUrl;
 use crate::run::journal::{Entry, Journal};
 use crate::run::offline;
 use camino::Utf8Path;
 use std::time::Duration;
+
+/// The store of a single node that was told of none, in its data directory.
+const OWN_STORE: &str = "e2d/store";
+/// Why there is no word of it.
+const STORE_UNKNOWN: &str = "which store of backups this node uses is not known here: name it by --config FILE or the variable E2D_SNAPSHOT_URL";
 
 impl StatusArgs {
     /// Prints the node's status, again and again with `--watch`.
@@ -23,7 +30,7 @@ impl StatusArgs {
                 let (reply, failure) = match status(&socket).await {
                     Ok(reply) => (reply, None),
                     // What the disk and the store show is shown, and it is no success.
-                    Err(failure) if failure.exit() == Exit::TryAgain => match offline::look(&site).await {
+                    Err(failure) if failure.exit() == Exit::TryAgain => match down(&self.site, &site).await? {
                         Some(reply) => (reply, Some(failure)),
                         None => return Err(failure),
                     },
@@ -99,6 +106,21 @@ fn decisions(entries: &[Entry]) -> String {
         table.row([format!("{at:.0}"), decision, act, outcome]);
     }
     table.text()
+}
+
+/// What the disk and the store show while the daemon is down, or `None` if nothing of e2d's is there.
+async fn down(args: &SiteArgs, site: &Site) -> Result<Option<StatusReply>, Failure> {
+    let own = site.data_dir.join(OWN_STORE);
+    let is_guess = site.store == StoreUrl::Folder(own.clone()) && !own.exists();
+    // Nobody named it, and what it would be for a single node is not there: the daemon was told of another.
+    if is_guess && !is_store_named(&args.flags(), &std::env::vars_os().collect::<Vec<_>>())? {
+        let reply = offline::look(&Site { store: StoreUrl::None, ..site.clone() }).await;
+        return Ok(reply.map(|mut reply| {
+            reply.waits.push(STORE_UNKNOWN.to_owned());
+            reply
+        }));
+    }
+    Ok(offline::look(site).await)
 }
 
 /// Asks the daemon of a node once.

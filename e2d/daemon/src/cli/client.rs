@@ -1,7 +1,7 @@
 //! The verbs that ask the daemon.
 
 use super::output::Format;
-use crate::config::{self, Given, Refused, Site, span};
+use crate::config::{self, Given, Refused, Site, keys, span};
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 use e2d_core::id::MemberId;
@@ -43,6 +43,21 @@ impl SiteArgs {
     pub(super) fn flags(&self) -> Vec<(String, OsString)> {
         said([("data-dir", &self.data_dir), ("config", &self.config)]).collect()
     }
+}
+
+/// Whether somebody named the store, by a flag, a variable or the file. Where nobody did, and only there, it follows
+/// from the size of the cluster.
+pub(super) fn is_store_named(
+    flags: &[(String, OsString)],
+    environment: &[(OsString, OsString)],
+) -> Result<bool, Refused> {
+    let of_size = |size: &str| {
+        let size = (keys::REQUIRED_CLUSTER_SIZE.decl.name.to_owned(), OsString::from(size));
+        let others = flags.iter().filter(|(name, _)| *name != size.0).cloned();
+        let given = Given::new(others.chain([size.clone()]), environment.iter().cloned());
+        config::site(&given.read_file()?).map(|site| site.store)
+    };
+    Ok(of_size("1")? == of_size("3")?)
 }
 
 pub(super) fn said<'a>(

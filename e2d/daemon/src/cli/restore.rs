@@ -80,8 +80,8 @@ enum SourceError {
 impl RestoreArgs {
     /// Shows what would happen, and does it if it was told to.
     pub fn carry_out(&self) -> Result<(), Failure> {
-        let site = self.store.site(std::env::vars_os())?;
         until_interrupted(async {
+            let site = self.store.site().await?;
             let from = Shelf::open(&site).await?;
             match &self.target.into {
                 Some(folder) => into::restore(self, &site, &from, folder).await,

@@ -9,8 +9,12 @@ pub(super) use act::until_interrupted;
 pub(super) use rows::holds;
 pub(super) use shelf::{Shelf, exit_of, short};
 
-use super::client::{SiteArgs, said};
+use super::ask;
+use super::client::{SiteArgs, is_store_named, said};
+use super::exit::Failure;
 use super::output::Format;
+use crate::admin::v1::StatusReply;
+use crate::config::store::{self, StoreUrl};
 use crate::config::{self, Given, Refused, Site};
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
@@ -36,13 +40,41 @@ pub struct StoreArgs {
     etcd_bin_dir: Option<OsString>,
 }
 
+/// The daemon's store is one that this program cannot use. Nothing was read.
+#[derive(Debug, thiserror::Error)]
+#[error("the daemon keeps backups in {url}, which this e2d cannot read")]
+struct Unusable {
+    url: String,
+}
+
 impl StoreArgs {
-    /// Where the node's data, store and programs are. Reads the configuration file, if there is one.
-    pub fn site(&self, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Site, Refused> {
+    /// Where the node's data, store and programs are. Reads the configuration file, if there is one. A store that
+    /// nobody named is the one that the daemon uses, if it runs.
+    pub(super) async fn site(&self) -> Result<Site, Failure> {
+        let environment: Vec<_> = std::env::vars_os().collect();
         let flags = [("snapshot-url", &self.snapshot_url), ("etcd-bin-dir", &self.etcd_bin_dir)];
-        let given = Given::new(self.site.flags().into_iter().chain(said(flags)), environment);
-        config::site(&given.read_file()?)
+        let flags: Vec<_> = self.site.flags().into_iter().chain(said(flags)).collect();
+        let is_named = is_store_named(&flags, &environment)?;
+        let given = Given::new(flags, environment).read_file().map_err(Refused::from)?;
+        let site = config::site(&given)?;
+        if is_named {
+            return Ok(site);
+        }
+        match ask::status(&self.site.socket(&site)).await {
+            Ok(reply) => Ok(Site { store: used(&reply)?, ..site }),
+            // Down, or nobody that talks to us: what the configuration says is all that is known.
+            Err(_) => Ok(site),
+        }
     }
+}
+
+/// The store that a daemon uses.
+fn used(reply: &StatusReply) -> Result<StoreUrl, Failure> {
+    let Some(used) = &reply.store else { return Ok(StoreUrl::None) };
+    store::parse(&used.url).map_err(|_| {
+        let hint = "use the e2d that the daemon was started with, or name a store by --snapshot-url";
+        Failure::advise(Unusable { url: used.url.clone() }, hint)
+    })
 }
 
 /// Names one archive.

@@ -5,8 +5,8 @@ use super::describe::{archives, chain, trouble};
 use super::fact::{EtcdLook, Fact, Mark, StoreLook};
 use super::setting::Setting;
 use crate::admin::v1;
-use e2d_backup::store::Store;
-use e2d_backup::{catalogue, lineage};
+use e2d_backup::catalogue::{Contents, Reader};
+use e2d_backup::lineage;
 use e2d_core::id::{Digest, Revision};
 use e2d_core::lineage::Lineage;
 use e2d_core::observe::{ArchiveSeen, Member, Status, StoreView, Trouble, Version};
@@ -17,7 +17,7 @@ use e2d_etcd::scrape::Metrics;
 use e2d_gossip::{KeyFit, Keyring};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 /// How often our etcd is looked at while it does not serve: how soon it is known to serve.
@@ -31,6 +31,8 @@ const ETCD_AT_REST: Duration = Duration::from_secs(2);
 const TRIM_EVERY: Duration = Duration::from_mins(1);
 /// How long one look at the store may take.
 const STORE_WITHIN: Duration = Duration::from_secs(10);
+/// How many archives are looked at, the newest: seven months of hourly ones, and a few megabytes.
+const MOST_ARCHIVES: usize = 5000;
 
 /// How the mind steers the observers.
 pub(super) struct Looks {
@@ -58,9 +60,10 @@ pub(super) fn start(
 
 async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pace: watch::Receiver<(Duration, u64)>) {
     let Some(store) = setting.store.clone() else { return };
+    let eye = Arc::new(Mutex::new(Eye { reader: Reader::new(store, MOST_ARCHIVES), told: Told::default() }));
     loop {
-        let (asked, keyring) = (store.clone(), setting.keyring());
-        let mut looking = tokio::spawn(async move { look_once(&asked, &keyring).await });
+        let (eye, keyring) = (eye.clone(), setting.keyring());
+        let mut looking = tokio::spawn(async move { look_once(&mut *eye.lock().await, &keyring).await });
         // One look at a time: a store that hangs holds the thread that waits for it, and more would hold all there are.
         loop {
             let (look, is_over) = match tokio::time::timeout(STORE_WITHIN, &mut looking).await {
@@ -80,10 +83,41 @@ async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pac
     }
 }
 
+/// Whoever looks at the store, and what of it was said.
+pub(super) struct Eye {
+    reader: Reader,
+    told: Told,
+}
+
+/// What is wrong in a store that can be used all the same. It is said when it begins, and not at each look.
+#[derive(Default)]
+struct Told {
+    closed: usize,
+    has_too_many: bool,
+}
+
+impl Told {
+    fn tell(&mut self, store: &str, contents: &Contents) {
+        let unread = contents.archives.iter().filter_map(|listed| listed.unread.as_ref());
+        let closed: Vec<&String> = contents.unreadable.iter().map(|other| &other.reason).chain(unread).collect();
+        if closed.len() > self.closed {
+            let first = closed.first().map_or("", |reason| reason.as_str());
+            tracing::warn!(store, count = closed.len(), first, "some archives or their checks cannot be read");
+        }
+        self.closed = closed.len();
+        let (left_out, looked_at) = (contents.left_out, MOST_ARCHIVES);
+        if left_out > 0 && !self.has_too_many {
+            tracing::warn!(store, looked_at, left_out, "too many archives, the oldest are not looked at: remove some");
+        }
+        self.has_too_many = left_out > 0;
+    }
+}
+
 /// One look: the lineage object, then what else there is. Empty is said only when both were reached.
-pub(super) async fn look_once(store: &Arc<dyn Store>, keyring: &Keyring) -> Result<StoreLook, Trouble> {
-    let object = lineage::read(&**store).await.map_err(|error| trouble(&error))?;
-    let contents = catalogue::read(store).await.map_err(|error| trouble(&error))?;
+pub(super) async fn look_once(eye: &mut Eye, keyring: &Keyring) -> Result<StoreLook, Trouble> {
+    let object = lineage::read(&**eye.reader.store()).await.map_err(|error| trouble(&error))?;
+    let contents = eye.reader.read().await.map_err(|error| trouble(&error))?;
+    eye.told.tell(&eye.reader.store().describe(), &contents);
     let mut mark = Mark::Newest;
     let lineage = match object {
         None => None,

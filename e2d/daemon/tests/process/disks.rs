@@ -62,6 +62,9 @@ fn a_node_that_is_down_is_shown_by_its_disk_and_the_store() -> Result<()> {
     ensure!(down["data"].as_str().is_some_and(|data| data.contains(member)), "{down:#}");
     let table = String::from_utf8(cluster.run(0, &["status"])?.stdout)?;
     ensure!(table.starts_with("daemon    does not run") && table.contains("nothing is supervised"), "{table}");
+    // Only the daemon was told where the store is.
+    ensure!(table.contains("which store of backups this node uses is not known here"), "{table}");
+    ensure!(!table.contains("\nstore ") && !table.contains("cannot be used"), "{table}");
     // It only looked: the node starts as ever.
     cluster.serve()?;
     cluster.passed(&calm())

@@ -46,6 +46,12 @@ fn a_list_leaves_nothing_out() {
     fs::write(shelf.file(newer.name(), Part::Manifest), "{\"format\": 9}").unwrap();
     let garbled = shelf.write(LINEAGE, 1, 6);
     fs::write(shelf.file(garbled.name(), Part::Manifest), "{").unwrap();
+    // Whatever keeps one object from being read.
+    let (closed, hidden) = (shelf.verified(1, 7), shelf.verified(1, 8));
+    for file in [shelf.file(closed.name(), Part::Manifest), shelf.file(hidden.name(), Part::Check)] {
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("elsewhere", file).unwrap();
+    }
     fs::write(shelf.folder.join("etcd.snapshot.LATEST"), "etcd.snapshot.1").unwrap();
     fs::write(shelf.folder.join("archives/stranger"), "").unwrap();
 
@@ -57,7 +63,10 @@ fn a_list_leaves_nothing_out() {
     assert!(line(&short(&unread)).ends_with("  not verified"), "{ended:#?}");
     assert!(line(&short(&damaged)).contains("damaged: "), "{ended:#?}");
     assert!(line("incomplete").contains(&half.name().to_string()), "{ended:#?}");
-    assert!(line("unreadable").contains("format 9"), "{ended:#?}");
+    assert!(line("format 9").contains("unreadable"), "{ended:#?}");
+    assert!(line(&closed.name().key(Part::Manifest).to_string()).contains("unreadable: "), "{ended:#?}");
+    assert!(line(&short(&hidden)).contains("not verified: file://"), "{ended:#?}");
+    assert!(line(&short(&hidden)).contains(".check: not as a store should be"), "{ended:#?}");
     assert!(line(&garbled.name().to_string()).starts_with('-'), "{ended:#?}");
     assert!(line("of the program before").contains("etcd.snapshot.LATEST"), "{ended:#?}");
     assert!(line("not an archive").contains("archives/stranger"), "{ended:#?}");

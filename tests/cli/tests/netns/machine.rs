@@ -135,6 +135,14 @@ impl Machine {
     }
 }
 
+/// A program with another view of the mounts: `setup` is run first, as a shell's commands.
+pub(crate) fn mounted(machine: &Machine, setup: &str, arguments: &[&str]) -> Result<Command> {
+    let mut command = machine.command("unshare");
+    let script = format!("set -e; {setup}; exec \"$@\"");
+    command.args(["--mount", "sh", "-c", &script, "sh", Parts::e2d()?.as_str()]).args(arguments);
+    Ok(command)
+}
+
 /// What any node may say here.
 pub(crate) fn gate() -> LogGate {
     LogGate::new().allow("no restore is possible on this node", "etcd 3.4 may stand without etcdutl")

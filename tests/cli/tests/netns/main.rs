@@ -5,3 +5,4 @@ mod machine;
 mod occupied;
 mod reaching;
 mod restoring;
+mod scratch;

@@ -1,6 +1,6 @@
 //! Places that are taken, belong to somebody else, or hold no more.
 
-use crate::machine::{Ended, Machine, PATIENCE, gate};
+use crate::machine::{Ended, Machine, PATIENCE, gate, mounted};
 use anyhow::{Result, ensure};
 use e2d_testkit::{EtcdVersion, LogGate, Parts, wait_for};
 use std::os::unix::fs::PermissionsExt as _;
@@ -74,14 +74,6 @@ fn without_a_server_there_is_no_node() -> Result<()> {
         ensure!(!machine.data.exists(), "{said}: a data directory was made");
     }
     machine.passed(&LogGate::new())
-}
-
-/// A program with another view of the mounts: `setup` is run first, as a shell's commands.
-fn mounted(machine: &Machine, setup: &str, arguments: &[&str]) -> Result<std::process::Command> {
-    let mut command = machine.command("unshare");
-    let script = format!("set -e; {setup}; exec \"$@\"");
-    command.args(["--mount", "sh", "-c", &script, "sh", Parts::e2d()?.as_str()]).args(arguments);
-    Ok(command)
 }
 
 /// S14 S15 S20: a store that takes nothing ends no node, and is said; what can be read of it is read.

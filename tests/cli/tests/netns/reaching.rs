@@ -1,8 +1,8 @@
-//! `e2d env` leads etcdctl to the cluster.
+//! Verbs find what a daemon was told and they were not: `e2d env` its members, the verbs about backups its store.
 
-use crate::machine::{Machine, gate};
+use crate::machine::{Machine, PATIENCE, gate};
 use anyhow::{Result, ensure};
-use e2d_testkit::{EtcdVersion, Parts};
+use e2d_testkit::{EtcdVersion, Parts, wait_for};
 
 /// Without keys and with them, beside a daemon that runs and one that is killed.
 #[test]
@@ -57,5 +57,46 @@ fn certificates_are_part_of_the_variables() -> Result<()> {
     Machine::stop(node)?;
     let bare = machine.verb(&["env"])?;
     ensure!(bare.code == Some(78) && bare.stdout.is_empty(), "https without certificates: {bare:#?}");
+    machine.passed(&gate())
+}
+
+/// A verb that was told of no store looks into the daemon's; one that was told otherwise does not.
+#[test]
+fn verbs_look_into_the_store_of_the_daemon() -> Result<()> {
+    let machine = Machine::new("store", EtcdVersion::DEFAULT)?;
+    let (used, other) = (machine.folder().join("used"), machine.folder().join("other"));
+    for folder in [&used, &other] {
+        fs_err::create_dir(folder)?;
+    }
+    let node = machine.serve(&["--snapshot-url", &format!("file://{used}/")])?;
+    let saved = wait_for(PATIENCE, "an archive", || machine.json(&["snapshot", "save"]))?;
+    let id = saved["id"].as_str().unwrap_or_default();
+    for verb in [
+        &["snapshot", "show", &id[..12]][..],
+        &["restore", &id[..12], "--into", "into", "--dry-run", "--etcd-bin-dir", machine.etcd.as_str()],
+    ] {
+        let shown = machine.json(verb)?;
+        ensure!(shown.to_string().contains(id), "{verb:?}: {shown:#}");
+    }
+    machine.done(&["snapshot", "export", id, "--to", machine.folder().join("out.db").as_str()])?;
+    machine.done(&["snapshot", "verify", id])?;
+
+    let other = format!("file://{other}/");
+    let list = |more: &[&str]| machine.json(&[&["snapshot", "list"], more].concat());
+    ensure!(list(&["--snapshot-url", &other])?.as_array().is_some_and(Vec::is_empty), "a flag says otherwise");
+    let config = machine.folder().join("e2d.toml");
+    fs_err::write(&config, format!("snapshot-url = {other:?}\n"))?;
+    ensure!(list(&["--config", config.as_str()])?.as_array().is_some_and(Vec::is_empty), "a file says otherwise");
+    // What a file says of other things names no store.
+    fs_err::write(&config, "required-cluster-size = 3\n")?;
+    ensure!(list(&["--config", config.as_str()])?.as_array().is_some_and(|rows| !rows.is_empty()));
+    Machine::stop(node)?;
+    let down = machine.verb(&["snapshot", "list"])?;
+    ensure!(down.code == Some(75) && down.stdout.is_empty(), "the daemon cannot be asked: {down:#?}");
+
+    let node = machine.serve(&["--snapshot-url", "none"])?;
+    let listed = machine.verb(&["snapshot", "list"])?;
+    ensure!(listed.code == Some(78) && listed.stderr.contains("no store of backups"), "{listed:#?}");
+    Machine::stop(node)?;
     machine.passed(&gate())
 }

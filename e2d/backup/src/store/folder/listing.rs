@@ -4,9 +4,9 @@
 //! matter are kept, and it is read again where that was not enough. A folder that cannot be read is an
 //! error; it is never left out. So is a symbolic link to a folder, since what lies behind it is not known.
 
-use super::super::{Entry, Key, LIST_LIMIT, Page, Prefix};
+use super::super::{Entry, Key, LIST_LIMIT, Page, Prefix, Stamp};
 use super::place::{self, Location, Trouble};
-use rustix::fs::{AtFlags, Dir, FileType};
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -107,7 +107,8 @@ impl Walk<'_> {
         match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 let size_bytes = u64::try_from(stat.st_size).unwrap_or_default();
-                self.entries.push(Entry { key: Key::known(format!("{path}{name}")), size_bytes });
+                let key = Key::known(format!("{path}{name}"));
+                self.entries.push(Entry { key, size_bytes, stamp: stamp(&stat) });
                 Ok(())
             }
             // Deleted meanwhile.
@@ -115,6 +116,16 @@ impl Walk<'_> {
             Err(errno) => Err(errno.into()),
         }
     }
+}
+
+/// Each state of an object is a file of its own, which is there before the one that it replaces is gone. Its times
+/// tell it from one that had its number earlier, and show who wrote into it by other means.
+fn stamp(stat: &Stat) -> Stamp {
+    let modified = [i128::from(stat.st_mtime), i128::from(stat.st_mtime_nsec)];
+    let changed = [i128::from(stat.st_ctime), i128::from(stat.st_ctime_nsec)];
+    let parts = [[i128::from(stat.st_dev), i128::from(stat.st_ino)], modified, changed];
+    let bytes: Vec<u8> = parts.into_iter().flatten().flat_map(i128::to_be_bytes).collect();
+    Stamp::of(&bytes)
 }
 
 fn kind(folder: &OwnedFd, name: &str, hint: FileType) -> Result<Kind, Trouble> {

@@ -4,7 +4,7 @@
 //! object and rename one file; a holder that was stopped in between keeps the others waiting until
 //! their patience is over, and then they say so.
 
-use super::place::Trouble;
+use super::place::{State, Trouble};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -20,13 +20,12 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(super) struct Held(OwnedFd);
 
 /// Takes the lock, waiting so long for its holder.
-pub(super) fn acquire(state: &OwnedFd, patience: Duration) -> Result<Held, Trouble> {
+pub(super) fn acquire(state: &State, patience: Duration) -> Result<Held, Trouble> {
     let deadline = Instant::now() + patience;
     loop {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = Held(rustix::fs::openat(state, NAME, flags, Mode::RUSR | Mode::WUSR)?);
+        let held = Held(open(state)?);
         match rustix::fs::flock(&held.0, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) if held.is_current(state)? => return Ok(held),
+            Ok(()) if held.is_current(&state.folder)? => return Ok(held),
             Ok(()) | Err(Errno::WOULDBLOCK) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -37,12 +36,30 @@ pub(super) fn acquire(state: &OwnedFd, patience: Duration) -> Result<Held, Troub
     }
 }
 
+/// Opens the file, making it if there is none.
+fn open(state: &State) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let new = OFlags::CREATE | OFlags::EXCL;
+    loop {
+        match rustix::fs::openat(&state.folder, NAME, flags, Mode::empty()) {
+            Err(Errno::NOENT) => {}
+            opened => return opened,
+        }
+        match rustix::fs::openat(&state.folder, NAME, flags | new, Mode::RUSR | Mode::WUSR) {
+            Ok(made) => return state.owner.give(&made).map(|()| made),
+            // Somebody else made it at the same moment.
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 impl Held {
     /// Whether the name still means the file that was locked: somebody may have removed the folder's
     /// state by hand, and then two files could be locked at once.
-    fn is_current(&self, state: &OwnedFd) -> Result<bool, Trouble> {
+    fn is_current(&self, folder: &OwnedFd) -> Result<bool, Trouble> {
         let locked = rustix::fs::fstat(&self.0)?;
-        match rustix::fs::statat(state, NAME, AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(folder, NAME, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(named) => Ok((named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)),
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
@@ -52,12 +69,18 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner::Owner;
     use super::*;
+
+    fn state(folder: &tempfile::TempDir) -> State {
+        let folder = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        State { owner: Owner::of(&folder).unwrap(), folder }
+    }
 
     #[test]
     fn a_second_holder_waits_and_then_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let state = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let state = state(&folder);
         let held = acquire(&state, PATIENCE).unwrap();
         let Err(Trouble::Absent(why)) = acquire(&state, Duration::ZERO) else { panic!("two holders") };
         assert_eq!(why, "its lock was held by another process for 0ns");
@@ -68,11 +91,11 @@ mod tests {
     #[test]
     fn a_lock_on_a_file_that_was_removed_is_no_lock() {
         let folder = tempfile::tempdir().unwrap();
-        let state = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let state = state(&folder);
         let held = acquire(&state, PATIENCE).unwrap();
         std::fs::remove_file(folder.path().join(NAME)).unwrap();
-        assert!(!held.is_current(&state).unwrap());
+        assert!(!held.is_current(&state.folder).unwrap());
         let _other = acquire(&state, Duration::ZERO).unwrap();
-        assert!(!held.is_current(&state).unwrap());
+        assert!(!held.is_current(&state.folder).unwrap());
     }
 }

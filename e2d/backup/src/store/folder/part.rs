@@ -6,7 +6,7 @@
 
 use super::super::{Key, Version};
 use super::lock;
-use super::place::{self, Location, Trouble};
+use super::place::{self, Location, State, Trouble};
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -24,7 +24,8 @@ struct Part {
 }
 
 impl Part {
-    fn new(state: OwnedFd) -> Result<Self, Trouble> {
+    fn new(state: State) -> Result<Self, Trouble> {
+        let State { folder: state, owner } = state;
         loop {
             let mut random = [0; 16];
             aws_lc_rs::rand::fill(&mut random).map_err(|_| std::io::Error::other("no random numbers"))?;
@@ -35,7 +36,10 @@ impl Part {
                 // A sweep that came between these two steps has taken it for a leftover: try again.
                 Ok(()) if rustix::fs::fstat(&file)?.st_nlink == 0 => {}
                 Err(Errno::WOULDBLOCK) => {}
-                Ok(()) => return Ok(Self { state, name, file: file.into(), placed: false }),
+                Ok(()) => {
+                    let part = Self { state, name, file: file.into(), placed: false };
+                    return owner.give(&part.file).map(|()| part).map_err(Trouble::from);
+                }
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -131,7 +135,7 @@ pub(super) fn delete(location: &Location, key: &Key) -> Result<(), Trouble> {
 ///
 /// That one cannot be removed is no reason not to write: it is tried again before the next stream.
 pub(super) fn sweep(location: &Location) -> Result<(), Trouble> {
-    let state = location.open_state()?;
+    let state = location.open_state()?.folder;
     for entry in Dir::read_from(&state)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -154,6 +158,7 @@ pub(super) fn sweep(location: &Location) -> Result<(), Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner::Owner;
     use super::*;
 
     /// Where a file system cannot rename without replacing, a link does the same; and a network file
@@ -163,7 +168,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = || OwnedFd::from(File::open(folder.path()).unwrap());
         let filled = |bytes: &[u8]| {
-            let mut part = Part::new(open()).unwrap();
+            let state = State { owner: Owner::of(open()).unwrap(), folder: open() };
+            let mut part = Part::new(state).unwrap();
             part.fill(&mut { bytes }).unwrap();
             part
         };

@@ -2,6 +2,7 @@
 
 use super::super::{Key, StoreError, Version};
 use super::mount::MountTables;
+use super::owner::Owner;
 use super::{Base, lock};
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_core::id::Digest;
@@ -85,6 +86,14 @@ impl Trouble {
     }
 }
 
+/// The folder of the store's own, open.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) folder: OwnedFd,
+    /// Who is to own what is made in the store.
+    pub(super) owner: Owner,
+}
+
 /// Where the store is.
 #[derive(Clone, Debug)]
 pub(super) struct Location {
@@ -117,15 +126,17 @@ impl Location {
                 let above = self.path.parent().filter(|above| !above.as_str().is_empty());
                 let above = open_folder(CWD, above.map_or(".", Utf8Path::as_str), OFlags::empty());
                 let above = above.map_err(|errno| if errno == Errno::NOENT { missing() } else { errno.into() })?;
-                make_folder(&above, self.path.file_name().ok_or_else(missing)?)
+                make_folder(&above, self.path.file_name().ok_or_else(missing)?, Owner::of(&above)?)
             }
             opened => Ok(opened?),
         }
     }
 
     /// Opens the folder of the store's own, making it if needed.
-    pub(super) fn open_state(&self) -> Result<OwnedFd, Trouble> {
-        make_folder(&self.open()?, STATE_FOLDER)
+    pub(super) fn open_state(&self) -> Result<State, Trouble> {
+        let base = self.open()?;
+        let owner = Owner::of(&base)?;
+        Ok(State { folder: make_folder(&base, STATE_FOLDER, owner)?, owner })
     }
 
     /// Opens the folder that a key's object lies in; `None` when there is none.
@@ -135,7 +146,9 @@ impl Location {
 
     /// Opens the folder that a key's object lies in, making what is missing.
     pub(super) fn make_parent(&self, key: &Key) -> Result<OwnedFd, Trouble> {
-        key.split().0.try_fold(self.open()?, |folder, name| make_folder(&folder, name))
+        let base = self.open()?;
+        let owner = Owner::of(&base)?;
+        key.split().0.try_fold(base, |folder, name| make_folder(&folder, name, owner))
     }
 
     /// Opens an object for reading; `None` when there is none.
@@ -171,18 +184,23 @@ pub(super) fn descend_one(folder: &OwnedFd, name: &str) -> Result<Option<OwnedFd
     }
 }
 
-fn make_folder(above: &OwnedFd, name: &str) -> Result<OwnedFd, Trouble> {
+fn make_folder(above: &OwnedFd, name: &str, owner: Owner) -> Result<OwnedFd, Trouble> {
     match open_folder(above, name, OFlags::NOFOLLOW) {
         Err(Errno::NOENT) => {}
         opened => return Ok(opened?),
     }
-    match rustix::fs::mkdirat(above, name, FOLDER_MODE) {
+    let is_ours = match rustix::fs::mkdirat(above, name, FOLDER_MODE) {
+        Ok(()) => true,
         // Somebody else made it at the same moment.
-        Ok(()) | Err(Errno::EXIST) => {}
+        Err(Errno::EXIST) => false,
         Err(errno) => return Err(errno.into()),
+    };
+    let made = open_folder(above, name, OFlags::NOFOLLOW)?;
+    if is_ours {
+        owner.give(&made)?;
     }
     rustix::fs::fsync(above)?;
-    Ok(open_folder(above, name, OFlags::NOFOLLOW)?)
+    Ok(made)
 }
 
 /// Opens one object of a folder for reading; `None` when there is none.

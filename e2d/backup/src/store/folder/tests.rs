@@ -236,3 +236,28 @@ async fn a_forbidden_folder_fails_the_list() {
         other => assert!(!forbidden, "{other:?}"),
     }
 }
+
+/// A verb that somebody runs as root shuts out nobody: all that it makes belongs to whom the folder belongs to.
+/// (Nobody but root can make things for others: then there is nothing to see here.)
+#[tokio::test]
+async fn what_root_makes_belongs_to_the_owner_of_the_folder() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let scene = scene();
+    let owner = |path: &Utf8Path| fs::metadata(path).map(|found| (found.uid(), found.gid())).unwrap();
+    std::os::unix::fs::chown(&scene.root, Some(4242), Some(4343)).unwrap();
+    let created = scene.store.put(&key("archives/1/m.check"), b"one", Condition::Absent).await.unwrap();
+    scene.store.put(&key("archives/1/m.check"), b"two", Condition::Matches(created)).await.unwrap();
+    scene.store.put_stream(&key("archives/1/d"), &mut b"x".as_slice()).await.unwrap();
+    let state = Utf8Path::new(STATE_FOLDER);
+    for made in
+        ["archives", "archives/1", "archives/1/m.check", "archives/1/d", STATE_FOLDER, state.join("lock").as_str()]
+    {
+        assert_eq!(owner(&scene.root.join(made)), (4242, 4343), "{made}");
+    }
+    let below = FolderStore::new(scene.root.join("store"), Base::Create);
+    below.put(&key("lineage"), b"x", Condition::Absent).await.unwrap();
+    assert_eq!(owner(&scene.root.join("store")), (4242, 4343), "a store that is made inside a folder of somebody's");
+    assert_eq!(owner(&scene.root.join("store/lineage")), (4242, 4343));
+}

@@ -54,8 +54,8 @@ impl SnapshotArgs {
         if matches!(self.verb, SnapshotVerb::Save) {
             return save(&self.store.site, self.output);
         }
-        let site = self.store.site(std::env::vars_os())?;
         until_interrupted(async {
+            let site = self.store.site().await?;
             let found = Shelf::open(&site).await?;
             match &self.verb {
                 SnapshotVerb::List | SnapshotVerb::Save => print(&rows::list(&found, self.output)?),

@@ -3,7 +3,7 @@
 use super::shelf::{Item, Shelf, short};
 use crate::cli::exit::Failure;
 use crate::cli::output::{Format, Table, json};
-use e2d_backup::archive::{Check, Manifest, Outcome};
+use e2d_backup::archive::{Check, FOLDER, Manifest, Outcome};
 use e2d_core::id::ArchiveId;
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -35,7 +35,8 @@ impl Row {
         let archive = item.archive();
         let (state, reason, check) = match item {
             Item::Good(listed) => {
-                (if listed.verified.is_some() { "verified" } else { "not verified" }, None, listed.verified.clone())
+                let state = if listed.verified.is_some() { "verified" } else { "not verified" };
+                (state, listed.unread.clone(), listed.verified.clone())
             }
             Item::Damaged(_, bad) => ("damaged", Some(bad.reason.clone()), None),
         };
@@ -88,6 +89,10 @@ pub(super) fn list(shelf: &Shelf, format: Format) -> Result<String, Failure> {
         unreadable.map(|bad| Row::bare(bad.name.to_string(), "unreadable", Some(named(&bad.name, &bad.reason)))),
     );
     rows.extend(contents.incomplete.iter().map(|name| Row::bare(name.to_string(), "incomplete", None)));
+    if contents.left_out > 0 {
+        let reason = format!("{} archives, all of them older than these", contents.left_out);
+        rows.push(Row::bare(FOLDER.to_owned(), "not looked at", Some(reason)));
+    }
     rows.extend(contents.old.iter().map(|entry| Row {
         size_bytes: Some(entry.size_bytes),
         ..Row::bare(entry.key.to_string(), "of the program before", None)
@@ -115,7 +120,7 @@ pub(super) fn show(item: Item<'_>, format: Format) -> Result<String, Failure> {
     let mut lines = vec![
         ("id", archive.id.to_string()),
         ("name", row.name.clone()),
-        ("state", row.reason.as_ref().map_or(row.state.to_owned(), |reason| format!("damaged: {reason}"))),
+        ("state", row.reason.as_ref().map_or(row.state.to_owned(), |reason| format!("{}: {reason}", row.state))),
         ("lineage", format!("{}, epoch {}", manifest.lineage, manifest.epoch)),
         ("taken", format!("{:.0} from etcd {}", manifest.created_at, manifest.etcd_version)),
         ("cluster", format!("{}, member {}, node {}", manifest.cluster_id, manifest.member_id, manifest.node_id)),

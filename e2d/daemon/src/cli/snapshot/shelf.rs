@@ -227,7 +227,20 @@ fn candidates(items: &[Item<'_>], digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::Format;
+    use crate::cli::snapshot::rows;
     use e2d_backup::store::MemoryStore;
+
+    /// S22: a list that ends early says so, to people and to programs.
+    #[test]
+    fn archives_that_are_not_looked_at_are_counted() {
+        let contents = Contents { left_out: 7, ..Contents::default() };
+        let shelf = Shelf { store: Arc::new(MemoryStore::new()), contents, lineage: Ok(None) };
+        let list = |format| rows::list(&shelf, format).ok().unwrap();
+        assert!(list(Format::Table).contains("not looked at: 7 archives, all of them older"));
+        let rows: serde_json::Value = serde_json::from_str(&list(Format::Json)).unwrap();
+        assert_eq!(rows[0]["state"], "not looked at");
+    }
 
     /// Two archives that cannot be told apart by what was said are both named, in full.
     #[test]
@@ -235,7 +248,7 @@ mod tests {
         let manifest = include_str!("../../../../backup/tests/data/golden/manifest-v1.json");
         let archive = |text: &str| e2d_backup::archive::Manifest::decode(text.as_bytes()).unwrap();
         let all = [archive(manifest), archive(&format!("{manifest} ")), archive(&format!("{manifest}  "))];
-        let listed = |archive: &Archive| Listed { archive: archive.clone(), verified: None };
+        let listed = |archive: &Archive| Listed { archive: archive.clone(), verified: None, unread: None };
         let contents = Contents { archives: all.iter().map(listed).collect(), ..Contents::default() };
         let shelf = Shelf { store: Arc::new(MemoryStore::new()), contents, lineage: Ok(None) };
         let Err(Failure::Other { error, hint, .. }) = shelf.find(&ArchiveRef::Prefix(String::new()), Trust::Verified)

@@ -5,14 +5,16 @@ use crate::admin::order::Receipt;
 use crate::run::describe::{self, chain};
 use crate::run::fact::Outcome;
 use crate::run::look::owner;
-use e2d_backup::archive::{self, Compression, SnapshotForm, Statement};
+use e2d_backup::archive::{self, Archive, ArchiveName, Compression, SnapshotForm, Statement};
+use e2d_backup::catalogue::Listed;
 use e2d_backup::store::{Condition, Store};
 use e2d_backup::{catalogue, lineage};
 use e2d_core::action::Launch;
-use e2d_core::id::Nonce;
+use e2d_core::id::{NodeId, Nonce};
 use e2d_core::lineage::{Lineage, Source};
+use e2d_core::memory::Place;
 use e2d_core::observe::{Version, World};
-use e2d_etcd::client::Snapshot;
+use e2d_etcd::client::{Client, Snapshot};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,18 +37,36 @@ impl Hands {
     }
 
     /// Takes a full archive, reads it back, and counts it only when it is sound (S15).
+    ///
+    /// One that was written before and never read back, by this node or by a leader that died in between, is read
+    /// back first: where that fails, for want of room above all, another would fare no better and only take room
+    /// in the store. Another is then written once an interval and no more often, so that the store does not fall
+    /// behind for as long as nothing can be read back.
     pub(super) async fn archive(&self, world: &World) -> Outcome {
         match self.try_archive(world).await {
-            Ok(outcome) => outcome,
+            Ok(receipt) => Outcome::Archived(Box::new(receipt)),
             Err(error) => Outcome::Failed(error),
         }
     }
 
-    async fn try_archive(&self, world: &World) -> Result<Outcome, String> {
+    async fn try_archive(&self, world: &World) -> Result<Receipt, String> {
         let store = self.setting.store.as_ref().ok_or("there is no store")?;
         let (place, node) = world.state.place.zip(world.node()).ok_or("no place in any cluster")?;
         let client = self.client().await.map_err(|error| chain(&error))?;
+        let read_back = match left(&**store, &place).await? {
+            Some(archive) => Some((archive.manifest.created_at, self.check(&**store, &archive, node).await)),
+            None => None,
+        };
         let status = client.status().await.map_err(|error| chain(&error))?;
+        match read_back {
+            Some((_, Ok(receipt))) if receipt.revision >= status.revision => return Ok(receipt),
+            None | Some((_, Ok(_))) => {}
+            Some((_, Err(error @ Unverified::Damaged { .. }))) => tracing::warn!(%error, "another archive is taken"),
+            Some((taken_at, Err(error))) if is_over(taken_at, world.policy.archive_interval) => {
+                tracing::info!(%error, "another archive is taken");
+            }
+            Some((_, Err(error))) => return Err(error.to_string()),
+        }
         let statement = Statement {
             lineage: place.lineage,
             epoch: place.epoch,
@@ -60,34 +80,30 @@ impl Hands {
             raft_index: status.applied,
             created_at: jiff::Timestamp::now(),
         };
-        let snapshot = client.within(PART_WITHIN).snapshot().await.map_err(|error| chain(&error))?;
-        let (sink, mut source) = tokio::io::duplex(1 << 20);
-        let pump = tokio::spawn(pump(snapshot, sink));
-        let written =
-            archive::write(&**store, &statement, SnapshotForm::WithDigest, Compression::default(), &mut source).await;
-        drop(source);
-        let pumped = pump.await.map_err(|error| error.to_string())?;
-        let archive = written.map_err(|error| match pumped {
-            Err(pumped) => format!("{}: {pumped}", chain(&error)),
-            Ok(()) => chain(&error),
-        })?;
+        let archive = write(&**store, &client, &statement).await?;
+        self.check(&**store, &archive, node).await.map_err(|error| error.to_string())
+    }
+
+    /// Reads an archive back and records what was found.
+    async fn check(&self, store: &dyn Store, archive: &Archive, node: NodeId) -> Result<Receipt, Unverified> {
         let nonce = Nonce(rand::random());
-        let check = archive::check(&**store, &archive, &self.setting.home, node, nonce, jiff::Timestamp::now()).await;
-        match check.map_err(|error| chain(&error))?.outcome {
+        let name = archive.name();
+        let check = archive::check(store, archive, &self.setting.home, node, nonce, jiff::Timestamp::now()).await;
+        match check.map_err(|error| Unverified::NotRead { name, why: chain(&error) })?.outcome {
             archive::Outcome::Sound(found) => {
-                tracing::info!(archive = %archive.name(), revision = %found.revision, keys = found.keys, "archive taken and verified");
+                tracing::info!(archive = %name, revision = %found.revision, keys = found.keys, "archive verified");
                 let manifest = &archive.manifest;
-                Ok(Outcome::Archived(Box::new(Receipt {
+                Ok(Receipt {
                     id: archive.id,
-                    name: archive.name().to_string(),
+                    name: name.to_string(),
                     epoch: manifest.epoch,
                     revision: found.revision,
                     keys: found.keys,
                     plain_bytes: manifest.plain.size_bytes,
                     stored_bytes: manifest.stored.size_bytes,
-                })))
+                })
             }
-            archive::Outcome::Damaged { reason } => Err(format!("the archive is damaged: {reason}")),
+            archive::Outcome::Damaged { reason } => Err(Unverified::Damaged { name, reason }),
         }
     }
 
@@ -117,6 +133,47 @@ impl Hands {
     }
 }
 
+/// Why an archive does not count.
+#[derive(Debug, thiserror::Error)]
+enum Unverified {
+    /// It was read back; there is a record that says so.
+    #[error("{name} is damaged: {reason}")]
+    Damaged { name: ArchiveName, reason: String },
+    /// It is in the store, and can be restored when there is no better one.
+    #[error("{name} is stored, and not verified: {why}")]
+    NotRead { name: ArchiveName, why: String },
+}
+
+/// The newest archive of this epoch, if nobody has read it back. One whose record cannot be read is left alone: there
+/// is one, and another cannot be put in its place.
+async fn left(store: &dyn Store, place: &Place) -> Result<Option<Archive>, String> {
+    let newest = catalogue::newest(store, place.epoch).await.map_err(|error| chain(&error))?;
+    let is_left = |listed: &Listed| {
+        let is_ours = listed.archive.manifest.lineage == place.lineage;
+        is_ours && listed.verified.is_none() && listed.unread.is_none()
+    };
+    Ok(newest.filter(is_left).map(|listed| listed.archive))
+}
+
+/// Whether so much time has passed since then. A clock that was set back far makes it over too.
+fn is_over(then: jiff::Timestamp, interval: Duration) -> bool {
+    !interval.is_zero() && jiff::Timestamp::now().duration_since(then).unsigned_abs() >= interval
+}
+
+/// Takes a snapshot of our etcd to the store.
+async fn write(store: &dyn Store, client: &Client, statement: &Statement) -> Result<Archive, String> {
+    let snapshot = client.within(PART_WITHIN).snapshot().await.map_err(|error| chain(&error))?;
+    let (sink, mut source) = tokio::io::duplex(1 << 20);
+    let pump = tokio::spawn(pump(snapshot, sink));
+    let written = archive::write(store, statement, SnapshotForm::WithDigest, Compression::default(), &mut source).await;
+    drop(source);
+    let pumped = pump.await.map_err(|error| error.to_string())?;
+    written.map_err(|error| match pumped {
+        Err(pumped) => format!("{}: {pumped}", chain(&error)),
+        Ok(()) => chain(&error),
+    })
+}
+
 /// Feeds a snapshot into a pipe, part by part.
 async fn pump(mut snapshot: Snapshot, mut sink: tokio::io::DuplexStream) -> Result<(), String> {
     while let Some(chunk) = snapshot.next().await.map_err(|error| chain(&error))? {
@@ -126,4 +183,20 @@ async fn pump(mut snapshot: Snapshot, mut sink: tokio::io::DuplexStream) -> Resu
         }
     }
     sink.shutdown().await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What cannot be verified is written anew once an interval, whoever's clock dated it, and never faster.
+    #[test]
+    fn an_interval_is_over_when_it_has_passed() {
+        let (now, hour) = (jiff::Timestamp::now(), Duration::from_hours(1));
+        let minutes = |n: i64| jiff::SignedDuration::from_mins(n);
+        for (then, over) in [(-59, false), (-61, true), (59, false), (61, true)] {
+            assert_eq!(is_over(now + minutes(then), hour), over, "{then} minutes");
+        }
+        assert!(!is_over(now - minutes(9999), Duration::ZERO), "none are taken by the plan");
+    }
 }
