@@ -16,9 +16,17 @@ use std::process::{Command, ExitCode};
 /// Tests that need root are in a test binary or a module of this name.
 const NEEDS_ROOT: &str = "netns";
 
+/// Tests of one version are in a module of its name, or name it; these take 3.4 beside others.
+const NEEDS_3_4: &str = "test(/::v3_4::/) + test(/etcd_3_4|plain_etcd_is_adopted|data_of_a_newer_etcd|what_is_so|in_doubt/) \
+                         + test(/on_an_operators_word|a_single_node_refuses/)";
+/// Those that run servers of another version than 3.4, or restore by tools that it has not.
+const NEEDS_GO: &str = "package(e2d-tests-etcd) + package(e2d-tests-cli) + (kind(test) & (package(e2d) + package(e2d-pki))) \
+                        + (package(e2d-etcd) & (test(/::v3_[567]::/) + test(/restores::|data_of_a_newer_etcd/)))";
+
 /// What this machine lets us test.
 pub(crate) struct Bench {
     versions: Vec<EtcdVersion>,
+    missing: Vec<(EtcdVersion, String)>,
     root: bool,
 }
 
@@ -34,21 +42,42 @@ impl Bench {
         if is_ci() && !(go && root) {
             bail!("a gate tests everything, and that takes Go and root: {}", if go { "root" } else { "Go" });
         }
-        let versions: Vec<EtcdVersion> =
-            wanted.iter().copied().filter(|version| go || *version == EtcdVersion::V3_4).collect();
         let mut parts = vec![Part::Protoc, Part::CargoNextest];
         if root {
             parts.extend([Part::Iproute2, Part::Nftables]);
         }
-        parts.extend(versions.iter().map(|version| version.part()));
         parts::ensure(workspace, &parts)?;
-        Ok(Self { versions, root })
+        // All of them, whichever are wanted: some tests are about two, and those of one server are quick.
+        let mut missing = Vec::new();
+        for version in EtcdVersion::ALL {
+            match parts::ensure(workspace, &[version.part()]) {
+                Err(error) if is_ci() => return Err(error),
+                Err(error) => missing.push((version, format!("{error:#}"))),
+                Ok(_) => {}
+            }
+        }
+        let is_here = |version: &EtcdVersion| !missing.iter().any(|(other, _)| other == version);
+        let versions = wanted.iter().copied().filter(is_here).collect();
+        Ok(Self { versions, missing, root })
+    }
+
+    /// What this machine cannot run, for nextest's filter.
+    fn left_out(&self) -> String {
+        let is_missing = |version| self.missing.iter().any(|(other, _)| *other == version);
+        let is_built = |(version, _): &(EtcdVersion, String)| *version != EtcdVersion::V3_4;
+        let parts = [
+            (!self.root, format!("binary({NEEDS_ROOT}) + test(/{NEEDS_ROOT}::/)")),
+            (is_missing(EtcdVersion::V3_4), NEEDS_3_4.to_owned()),
+            (self.missing.iter().any(is_built), NEEDS_GO.to_owned()),
+        ];
+        let parts: Vec<String> = parts.into_iter().filter(|(is_left, _)| *is_left).map(|(_, filter)| filter).collect();
+        if parts.is_empty() { String::new() } else { format!("not ({})", parts.join(" + ")) }
     }
 
     /// Says what is left out.
-    pub(crate) fn note_what_is_left_out(&self, wanted: &[EtcdVersion]) {
-        for version in wanted.iter().filter(|version| !self.versions.contains(version)) {
-            out::note(&format!("not tested: etcd {} (it is built by Go, which is missing)", version.name()));
+    pub(crate) fn note_what_is_left_out(&self) {
+        for (version, why) in &self.missing {
+            out::note(&format!("not run: tests that take etcd {}: {why}", version.name()));
         }
         if !self.root {
             out::note(&format!("not run: tests named {NEEDS_ROOT} (they make network namespaces, which takes root)"));
@@ -62,8 +91,9 @@ impl Bench {
         if is_ci() {
             nextest.arg("--locked");
         }
-        if !self.root {
-            nextest.args(["-E", &format!("not (binary({NEEDS_ROOT}) + test(/{NEEDS_ROOT}::/))")]);
+        let left_out = self.left_out();
+        if !left_out.is_empty() {
+            nextest.args(["-E", &left_out]);
         }
         nextest.args(select);
         let (ok, text) = program::watch(self.with_environment(workspace, &mut nextest))?;
@@ -116,7 +146,7 @@ pub(crate) fn all(workspace: &Workspace, select: &[String]) -> Result<(bool, Tal
         ok &= well;
         tally += Tally::of(&text);
     }
-    bench.note_what_is_left_out(&EtcdVersion::GATE);
+    bench.note_what_is_left_out();
     if !ok && tally.failed == 0 {
         // A runner that could not run, for example because something does not compile, counts no failure.
         tally.failed = 1;

@@ -41,7 +41,9 @@ pub(super) fn install_packaged(workspace: &Workspace, version: EtcdVersion) -> R
         debian::unpack(&["etcd-server", "etcd-client"], unpacked)?;
         let found = number(&read(Command::new(unpacked.join("usr/bin/etcd")).arg("--version"))?);
         if !found.starts_with("3.4.") {
-            bail!("this system's packages hold etcd {found}; 3.4 comes with Debian 12");
+            bail!(
+                "this system's packages hold etcd {found}; 3.4 comes with Debian 12, and newer ones are built by Go 1.21 or newer"
+            );
         }
         for program in ["etcd", "etcdctl"] {
             fs_err::rename(unpacked.join("usr/bin").join(program), folder.join(program))?;
