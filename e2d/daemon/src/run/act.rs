@@ -112,7 +112,7 @@ impl Hands {
                     Ok(etcd) => hands.look(etcd.version, now.since(began) >= UNREADABLE_AFTER).await,
                     Err(error) => {
                         began = now;
-                        Some(DataDir::Unseen(chain(&error)))
+                        Some(DataDir::Unseen(format!("the etcd for it does not say its version: {}", chain(&error))))
                     }
                 };
                 let Some(seen) = seen else { return };

@@ -7,6 +7,9 @@ use camino::Utf8Path;
 use e2d_testkit::{EtcdVersion, wait_for};
 use std::os::unix::fs::PermissionsExt as _;
 
+/// What is logged of an adopted etcd that would be another now.
+const FORMER: &str = "the adopted etcd runs on with a former setting";
+
 /// Writes a program that is killed whenever it is run, as when memory is short.
 fn doomed(path: &Utf8Path) -> Result<()> {
     fs_err::write(path, "#!/bin/sh\nkill -9 $$\n")?;
@@ -60,6 +63,10 @@ fn an_upgraded_etcd_goes_on() -> Result<()> {
     ["etcd", "etcdutl"].iter().try_for_each(|name| cluster.replace(name, EtcdVersion::V3_5))?;
     cluster.serve()?;
     cluster.replace("etcd", EtcdVersion::V3_6)?;
+    cluster.crash(0)?;
+    cluster.serve()?;
+    let log = cluster.log(0)?;
+    ensure!(log.contains(FORMER) && log.contains("it is 3.5.") && log.contains("is installed"), "{log}");
     for end in ["first", "second"] {
         let before = cluster.etcd_pid(0);
         cluster.kill_etcd(0);
@@ -81,7 +88,7 @@ fn an_upgraded_etcd_goes_on() -> Result<()> {
             Ok(())
         })?;
     }
-    cluster.passed(&calm())
+    cluster.passed(&calm().allow(FORMER, "the old one runs until it ends"))
 }
 
 /// S4 S21: an etcd that runs is adopted as it is. What it would be given otherwise now is said by name, and is taken up
@@ -91,10 +98,9 @@ fn an_adopted_etcd_says_what_it_lacks() -> Result<()> {
     let mut cluster = Cluster::new("former", EtcdVersion::V3_6, 1)?;
     cluster.serve()?;
     let pid = cluster.etcd_pid(0);
-    let former = "the adopted etcd runs on with a former setting";
     cluster.crash(0)?;
     cluster.serve()?;
-    ensure!(cluster.etcd_pid(0) == pid && !cluster.log(0)?.contains(former), "nothing has changed");
+    ensure!(cluster.etcd_pid(0) == pid && !cluster.log(0)?.contains(FORMER), "nothing has changed");
     let next = ["--name", "other", "--etcd-quota-bytes", "1GiB", "--etcd-arg", "max-txn-ops=256"];
     cluster.crash(0)?;
     cluster.start_with(0, &next)?;
@@ -107,5 +113,5 @@ fn an_adopted_etcd_says_what_it_lacks() -> Result<()> {
     cluster.start_with(0, &next)?;
     cluster.serves(0)?;
     ensure!(cluster.etcd_pid(0) != pid && !advised(&cluster.status(0)?));
-    cluster.passed(&calm().allow(former, "that is what is shown"))
+    cluster.passed(&calm().allow(FORMER, "that is what is shown"))
 }
