@@ -5,3 +5,4 @@ mod disks;
 mod doors;
 mod orders;
 mod rig;
+mod watching;
