@@ -7,6 +7,7 @@
 mod ask;
 mod client;
 mod disk;
+mod down;
 mod env;
 pub mod exit;
 mod generate;
@@ -18,6 +19,7 @@ mod pki;
 mod restore;
 mod run;
 mod snapshot;
+mod watch;
 
 pub use client::{
     EnvArgs, HoldArgs, MembersArgs, MembersVerb, PlanArgs, ReleaseArgs, SiteArgs, StatusArgs, StepDownArgs, WhyArgs,

@@ -1,59 +1,23 @@
 //! The verbs that show what the daemon knows.
 
-use super::client::{MembersArgs, MembersVerb, PlanArgs, SiteArgs, StatusArgs, WhyArgs, is_store_named};
-use super::exit::{Exit, Failure};
-use super::order;
+use super::client::{MembersArgs, MembersVerb, PlanArgs, SiteArgs, StatusArgs, WhyArgs};
+use super::exit::Failure;
 use super::output::{Format, Table, json, print};
-use crate::admin::v1::{Certificate, StatusReply, StatusRequest};
+use super::{Cli, order, watch};
+use crate::admin::v1::{Certificate, Lineage, StatusReply, StatusRequest};
 use crate::admin::{self, AskError};
-use crate::config::Site;
-use crate::config::store::StoreUrl;
 use crate::run::journal::{Entry, Journal};
-use crate::run::offline;
 use camino::Utf8Path;
-use std::time::Duration;
-
-/// The store of a single node that was told of none, in its data directory.
-const OWN_STORE: &str = "e2d/store";
-/// Why there is no word of it.
-const STORE_UNKNOWN: &str = "which store of backups this node uses is not known here: name it by --config FILE or the variable E2D_SNAPSHOT_URL";
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 
 impl StatusArgs {
     /// Prints the node's status, again and again with `--watch`.
     pub fn carry_out(&self) -> Result<(), Failure> {
-        let site = self.site.site(std::env::vars_os())?;
-        let socket = self.site.socket(&site);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-        runtime.block_on(async {
-            let mut shown = String::new();
-            loop {
-                let (reply, failure) = match status(&socket).await {
-                    Ok(reply) => (reply, None),
-                    // What the disk and the store show is shown, and it is no success.
-                    Err(failure) if failure.exit() == Exit::TryAgain => match down(&self.site, &site).await? {
-                        Some(reply) => (reply, Some(failure)),
-                        None => return Err(failure),
-                    },
-                    Err(failure) => return Err(failure),
-                };
-                let text = self.render(&reply)?;
-                if text != shown {
-                    print(&text)?;
-                    shown = text;
-                }
-                if !self.watch {
-                    return failure.map_or(Ok(()), Err);
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
+        watch::show(&self.site, self.watch, |seen| match self.output {
+            Format::Json => json(&seen.reply),
+            Format::Table => Ok(table(&seen.reply)),
         })
-    }
-
-    fn render(&self, reply: &StatusReply) -> Result<String, Failure> {
-        match self.output {
-            Format::Json => json(reply),
-            Format::Table => Ok(table(reply)),
-        }
     }
 }
 
@@ -71,17 +35,25 @@ impl PlanArgs {
 }
 
 impl MembersArgs {
-    /// Lists the members, or removes one.
+    /// Lists the members, again and again with `--watch`, or removes one.
     pub fn carry_out(&self) -> Result<(), Failure> {
-        if let Some(MembersVerb::Remove { member, yes }) = self.verb {
-            return order::remove(&self.site, self.output, member, yes);
-        }
-        let reply = ask(&self.site)?;
-        print(&match self.output {
-            Format::Json => json(&reply.members)?,
-            Format::Table => members(&reply),
+        let again = match self.verb {
+            Some(MembersVerb::Remove { .. }) if self.watch => return Err(removal_is_not_watched()),
+            Some(MembersVerb::Remove { member, yes }) => return order::remove(&self.site, self.output, member, yes),
+            Some(MembersVerb::List { watch }) => self.watch || watch,
+            None => self.watch,
+        };
+        watch::show(&self.site, again, |seen| match self.output {
+            Format::Json => json(&seen.reply.members),
+            Format::Table if seen.reply.down => Ok(known_members(&seen.reply, seen.source)),
+            Format::Table => Ok(members(&seen.reply)),
         })
     }
+}
+
+fn removal_is_not_watched() -> Failure {
+    let what = "the argument '--watch' cannot be used with 'remove'";
+    Failure::Usage(Cli::command().error(ErrorKind::ArgumentConflict, what))
 }
 
 impl WhyArgs {
@@ -106,21 +78,6 @@ fn decisions(entries: &[Entry]) -> String {
         table.row([format!("{at:.0}"), decision, act, outcome]);
     }
     table.text()
-}
-
-/// What the disk and the store show while the daemon is down, or `None` if nothing of e2d's is there.
-async fn down(args: &SiteArgs, site: &Site) -> Result<Option<StatusReply>, Failure> {
-    let own = site.data_dir.join(OWN_STORE);
-    let is_guess = site.store == StoreUrl::Folder(own.clone()) && !own.exists();
-    // Nobody named it, and what it would be for a single node is not there: the daemon was told of another.
-    if is_guess && !is_store_named(&args.flags(), &std::env::vars_os().collect::<Vec<_>>())? {
-        let reply = offline::look(&Site { store: StoreUrl::None, ..site.clone() }).await;
-        return Ok(reply.map(|mut reply| {
-            reply.waits.push(STORE_UNKNOWN.to_owned());
-            reply
-        }));
-    }
-    Ok(offline::look(site).await)
 }
 
 /// Asks the daemon of a node once.
@@ -161,27 +118,30 @@ fn head(reply: &StatusReply) -> Vec<String> {
     ]
 }
 
-fn table(reply: &StatusReply) -> String {
-    let lineage = reply.lineage.as_ref();
-    let mut lines = head(reply);
-    lines.push(lineage.map_or_else(
-        || "lineage   none known".to_owned(),
-        |lineage| {
-            format!("lineage   {} epoch {} {}, cluster {}", lineage.id, lineage.epoch, lineage.state, lineage.cluster)
-        },
-    ));
-    if let Some(store) = &reply.store {
-        lines.push(format!("store     {} {} of {} archives verified", store.url, store.verified, store.archives));
-        if !store.trouble.is_empty() {
-            lines.push(format!("          cannot be used: {}", store.trouble));
-        }
-        if store.newest_epoch > 0 {
-            lines.push(format!("          newest: revision {} of epoch {}", store.newest_revision, store.newest_epoch));
-        }
-        if let Some(lineage) = &store.lineage {
-            lines.push(format!("          lineage {} epoch {} {}", lineage.id, lineage.epoch, lineage.state));
-        }
+fn lineage(reply: &StatusReply) -> Option<String> {
+    let Lineage { id, epoch, state, cluster, .. } = reply.lineage.as_ref()?;
+    Some(format!("lineage   {id} epoch {epoch} {state}, cluster {cluster}"))
+}
+
+fn store(reply: &StatusReply) -> Vec<String> {
+    let Some(store) = &reply.store else { return Vec::new() };
+    let mut lines = vec![format!("store     {} {} of {} archives verified", store.url, store.verified, store.archives)];
+    if !store.trouble.is_empty() {
+        lines.push(format!("          cannot be used: {}", store.trouble));
     }
+    if store.newest_epoch > 0 {
+        lines.push(format!("          newest: revision {} of epoch {}", store.newest_revision, store.newest_epoch));
+    }
+    if let Some(lineage) = &store.lineage {
+        lines.push(format!("          lineage {} epoch {} {}", lineage.id, lineage.epoch, lineage.state));
+    }
+    lines
+}
+
+fn table(reply: &StatusReply) -> String {
+    let mut lines = head(reply);
+    lines.push(lineage(reply).unwrap_or_else(|| "lineage   none known".to_owned()));
+    lines.extend(store(reply));
     for certificate in soon(&reply.certificates, jiff::Timestamp::now()) {
         let Certificate { kind, not_after, path, .. } = certificate;
         lines.push(format!("keys      the certificate {kind} ends at {not_after}: {path}"));
@@ -221,12 +181,23 @@ fn plan_lines(reply: &StatusReply) -> Vec<String> {
     [said("does", &reply.acts), said("waits", &reply.waits), said("advice", &reply.advice)].concat()
 }
 
+/// The members while the daemon is down, and on whose word.
+fn known_members(reply: &StatusReply, source: &str) -> String {
+    let mut lines = vec![head(reply)[0].clone(), format!("members   {source}")];
+    lines.extend(lineage(reply));
+    lines.extend(store(reply));
+    lines.extend(plan_lines(reply));
+    lines.join("\n") + "\n\n" + &members(reply)
+}
+
 fn members(reply: &StatusReply) -> String {
     let mut table = Table::new(&["MEMBER", "NAME", "PEER URL", "KIND", "HEARD"]);
     for member in &reply.members {
         let kind = match (member.started, member.learner) {
             (false, _) => "not started",
             (true, true) => "learner",
+            // Who only remembers it does not know more.
+            (true, false) if reply.down => "member",
             (true, false) => "voter",
         };
         let heard = member.present.map_or("-", |present| if present { "yes" } else { "no" });

@@ -84,11 +84,17 @@ pub struct StatusArgs {
 
 /// Arguments of `members`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  e2d members\n  e2d members remove 8e9e05c52164694d --yes")]
+#[command(
+    after_help = "Works when the daemon is down too: it then lists the members that the disk and the store know.\n\n\
+    Examples:\n  e2d members\n  e2d members --watch\n  e2d members remove 8e9e05c52164694d --yes"
+)]
 pub struct MembersArgs {
     #[expect(missing_docs, reason = "a comment here would become the verb's help")]
     #[command(flatten)]
     pub site: SiteArgs,
+    /// Show them again whenever they change, until interrupted
+    #[arg(long)]
+    pub watch: bool,
     /// How to print
     #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t, global = true)]
     pub output: Format,
@@ -102,7 +108,11 @@ pub struct MembersArgs {
 pub enum MembersVerb {
     /// List the members
     #[command(after_help = "Example:\n  e2d members list --output json")]
-    List,
+    List {
+        /// Show them again whenever they change, until interrupted
+        #[arg(long)]
+        watch: bool,
+    },
     /// Remove a member, if the others can go on without it
     #[command(after_help = "Shows on what it rests, and removes nothing without --yes.\n\n\
         Example:\n  e2d members remove 8e9e05c52164694d --yes")]

@@ -17,10 +17,16 @@ pub enum Format {
 
 /// Writes data to standard output. A reader that has gone away, as `head` does, is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
+    offer(text).map(drop)
+}
+
+/// The same, and says whether anybody still reads.
+pub(super) fn offer(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::failed(OutputError(error))),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::failed(OutputError(error))),
     }
 }
 

@@ -42,8 +42,10 @@ fn what_a_torn_restore_left_is_removed_at_the_start() -> Result<()> {
 #[test]
 fn a_node_that_is_down_is_shown_by_its_disk_and_the_store() -> Result<()> {
     let mut cluster = Cluster::new("down", EtcdVersion::V3_6, 1)?;
-    let nothing = cluster.refuses(0, 75, &["status"])?;
-    ensure!(nothing.contains("no daemon answers") && !cluster.data_dir(0).exists(), "{nothing}");
+    for verb in ["status", "members"] {
+        let nothing = cluster.refuses(0, 75, &[verb])?;
+        ensure!(nothing.contains("no daemon answers") && !cluster.data_dir(0).exists(), "{nothing}");
+    }
     cluster.serve()?;
     let up = cluster.until(0, "a verified archive", |status| status["store"]["verified"] == 1)?;
     ensure!(up["down"] == false);
@@ -65,6 +67,15 @@ fn a_node_that_is_down_is_shown_by_its_disk_and_the_store() -> Result<()> {
     // Only the daemon was told where the store is.
     ensure!(table.contains("which store of backups this node uses is not known here"), "{table}");
     ensure!(!table.contains("\nstore ") && !table.contains("cannot be used"), "{table}");
+    let output = cluster.run(0, &["members", "--output", "json", "--config", config.as_str()])?;
+    ensure!(output.status.code() == Some(75), "it is no success: {}", output.status);
+    let members: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(members.as_array().map(Vec::len) == Some(1) && members[0]["id"] == member, "{members:#}");
+    ensure!(members[0]["peer_url"] == up["members"][0]["peer_url"] && members == down["members"], "{members:#}");
+    let table = String::from_utf8(cluster.run(0, &["members", "--config", config.as_str()])?.stdout)?;
+    ensure!(table.starts_with("daemon    does not run\nmembers   as this disk last heard of them\n"), "{table}");
+    ensure!(table.contains("\nstore     file://") && table.contains(member), "{table}");
+    ensure!(table.contains("nothing is supervised"), "{table}");
     // It only looked: the node starts as ever.
     cluster.serve()?;
     cluster.passed(&calm())

@@ -7,3 +7,4 @@ mod folders;
 mod orders;
 mod programs;
 mod rig;
+mod watching;
