@@ -230,6 +230,59 @@ async fn the_admin_api_takes_mutual_tls_and_roles() -> Result<()> {
     scratch.passed(&LogGate::new())
 }
 
+/// S14: the mark on the store's object follows the gossip key: from none to keys, from one key to the next. Whose cluster
+/// it is stays known, and backups go on.
+#[test]
+fn the_mark_in_the_store_follows_the_gossip_key() -> Result<()> {
+    let scratch = Scratch::new("marks")?;
+    let mut cluster = Cluster::new("marked", EtcdVersion::V3_6, 1)?;
+    let tree = Tree::new(&scratch.path().join("ours"))?;
+    tree.leaves("node", cluster.address(0), "operate")?;
+    let store = cluster.data_dir(0).join("e2d/store");
+    cluster.keep_backups_in(&format!("file://{store}/"));
+    let owner = || -> Result<String> {
+        let object: serde_json::Value = serde_json::from_slice(&fs_err::read(store.join("lineage"))?)?;
+        Ok(object["owner"].as_str().context("no mark")?.to_owned())
+    };
+    let follows = |former: &str| -> Result<String> {
+        wait_for(PATIENCE, "the mark to follow", || -> Result<String> {
+            let now = owner()?;
+            ensure!(now != former, "it is still {former}");
+            Ok(now)
+        })
+    };
+    cluster.serve()?;
+    let keyless = owner()?;
+    cluster.stop(0)?;
+
+    let (first, second) = (tree.file("first"), tree.file("second"));
+    let key = |salt: u32| (0..32).map(|n| format!("{:02x}", (n * 37 + salt) % 256)).collect::<String>();
+    let (a, b, c) = (key(1), key(2), key(3));
+    let write = |one: &str, two: &str| -> Result<()> {
+        for (file, content) in [(&first, one), (&second, two)] {
+            fs_err::write(file, content)?;
+            fs_err::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        }
+        Ok(())
+    };
+    write(&a, &b)?;
+    let keys = format!("{first},{second}");
+    let mut arguments = tree.arguments("node");
+    arguments.extend(["--gossip-key-file".to_owned(), keys]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    cluster.start_with(0, &arguments)?;
+    cluster.serves(0)?;
+    let by_a = follows(&keyless)?;
+    write(&b, &a)?;
+    cluster.hang_up(0)?;
+    follows(&by_a)?;
+    write(&b, &c)?;
+    cluster.hang_up(0)?;
+    cluster.say(0, &["snapshot", "save"])?;
+    cluster.passed(&calm())?;
+    scratch.passed(&LogGate::new())
+}
+
 /// S22: a certificate that cannot be used ends the start with 78 and names file and date; nothing listens.
 #[test]
 fn a_bad_certificate_is_named_at_the_start() -> Result<()> {

@@ -108,10 +108,14 @@ impl Mind {
     }
 
     /// Reads certificates and keys again.
-    pub(super) async fn reload(&self) {
+    pub(super) async fn reload(&mut self) {
         let setting = self.setting.clone();
         match tokio::task::spawn_blocking(move || setting.reload()).await {
-            Ok(keys) => self.talk.rekey(keys).await,
+            Ok(keys) => {
+                self.talk.rekey(keys).await;
+                // The store's object may be marked with what is a former key now.
+                self.looked += 1;
+            }
             Err(error) => tracing::error!(%error, "certificates and keys were not read again"),
         }
     }
