@@ -88,8 +88,10 @@ async fn serve(config: Config) -> Result<After, Failure> {
         return Ok(After::End);
     }
     let setting = Arc::new(Setting::prepare(config).await?);
-    let files =
-        files::load(&setting.home).map_err(|error| Failure::with_hint(Exit::BadConfiguration, error, FILES_HINT))?;
+    let files = files::load(&setting.home).map_err(|error| {
+        let exit = if error.may_pass() { Exit::TryAgain } else { Exit::BadConfiguration };
+        Failure::with_hint(exit, error, FILES_HINT)
+    })?;
     let hands = act::Hands::take_up(setting.clone(), facts.clone(), tasks.clone())
         .map_err(|error| Failure::advise(error, "see whether another e2d or etcd uses the data directory"))?;
     let looks = look::start(&setting, &hands, &facts, &tasks);

@@ -98,6 +98,7 @@ mod tests {
             instance: None,
             machine: None,
             mounted: false,
+            learner: false,
             started: true,
         }
     }

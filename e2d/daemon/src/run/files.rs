@@ -55,6 +55,13 @@ const STATE: &str = "state";
 const SEEN: &str = "seen";
 const HOLD: &str = "hold";
 
+impl FileError {
+    /// Whether it may succeed by itself later: the disk failed, and what the file holds was not seen.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if durable::may_pass(source))
+    }
+}
+
 /// Reads all of them. A node that was never started has none; one that has an identity and no
 /// state was stopped in the middle of getting its identity, which promises nothing yet.
 pub(super) fn load(home: &Utf8Path) -> Result<Files, FileError> {

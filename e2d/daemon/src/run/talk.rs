@@ -246,27 +246,29 @@ async fn seek(setting: Arc<Setting>, gossip: Gossip, known: BTreeSet<SocketAddr>
     use crate::config::address::SeedHost;
     let mut names: BTreeMap<String, BTreeSet<SocketAddr>> = BTreeMap::new();
     let mut view = gossip.view();
+    let all = |names: &BTreeMap<String, BTreeSet<SocketAddr>>| -> Vec<SocketAddr> {
+        let given = setting.config.cluster.seeds().iter().filter_map(|seed| match seed.host {
+            SeedHost::Ip(ip) => Some(SocketAddr::new(ip, seed.port)),
+            SeedHost::Name(_) => None,
+        });
+        let seeds: BTreeSet<SocketAddr> =
+            known.iter().copied().chain(given).chain(names.values().flatten().copied()).collect();
+        seeds.into_iter().filter(|seed| *seed != setting.config.network.gossip()).collect()
+    };
     loop {
-        let mut seeds = known.clone();
+        // What is known without asking anybody comes first: names may take long, or never resolve (S17).
+        gossip.seeds(all(&names)).await;
         for seed in setting.config.cluster.seeds() {
-            match &seed.host {
-                SeedHost::Ip(ip) => {
-                    seeds.insert(SocketAddr::new(*ip, seed.port));
-                }
-                // A name that does not resolve now keeps the addresses that it had.
-                SeedHost::Name(name) => {
-                    let asked = tokio::net::lookup_host((name.as_str(), seed.port));
-                    match tokio::time::timeout(Duration::from_secs(5), asked).await {
-                        Ok(Ok(found)) => drop(names.insert(name.clone(), found.collect())),
-                        Ok(Err(error)) => tracing::debug!(%error, name, "a seed's name does not resolve"),
-                        Err(_) => tracing::debug!(name, "no answer about a seed's name"),
-                    }
-                }
+            // A name that does not resolve now keeps the addresses that it had.
+            let SeedHost::Name(name) = &seed.host else { continue };
+            let asked = tokio::net::lookup_host((name.as_str(), seed.port));
+            match tokio::time::timeout(Duration::from_secs(5), asked).await {
+                Ok(Ok(found)) => drop(names.insert(name.clone(), found.collect())),
+                Ok(Err(error)) => tracing::debug!(%error, name, "a seed's name does not resolve"),
+                Err(_) => tracing::debug!(name, "no answer about a seed's name"),
             }
         }
-        seeds.extend(names.values().flatten());
-        seeds.remove(&setting.config.network.gossip());
-        gossip.seeds(seeds.into_iter().collect()).await;
+        gossip.seeds(all(&names)).await;
         tokio::select! {
             () = tokio::time::sleep(RESOLVE_EVERY) => {}
             gone = async { while view.changed().await.is_ok() {} } => return gone,

@@ -256,7 +256,14 @@ fn the_mark_in_the_store_follows_the_gossip_key() -> Result<()> {
     cluster.stop(0)?;
 
     let (first, second) = (tree.file("first"), tree.file("second"));
-    let key = |salt: u32| (0..32).map(|n| format!("{:02x}", (n * 37 + salt) % 256)).collect::<String>();
+    let key = |salt: u64| {
+        (1..=2)
+            .map(|n| {
+                format!("{:032x}", u128::from(n * 37 + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+            })
+            .collect::<Vec<_>>()
+            .concat()
+    };
     let (a, b, c) = (key(1), key(2), key(3));
     let write = |one: &str, two: &str| -> Result<()> {
         for (file, content) in [(&first, one), (&second, two)] {
