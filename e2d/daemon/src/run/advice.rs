@@ -37,6 +37,11 @@ fn cure(world: &World, reason: &Reason) -> Vec<String> {
         Reason::DiskWentBack { .. } | Reason::DataUnreadable(_) | Reason::Elsewhere(_) => {
             one("bring a majority of the others back: they re-seed this node, and its data is kept aside")
         }
+        Reason::LeaderUnattended { .. } => {
+            one("start e2d on that node again: its etcd leads, so no other node can see to the members")
+        }
+        Reason::OtherLineageStored { .. } => one("see whose store this is: give each cluster a folder of its own"),
+        Reason::VowsConflict => one("start one more empty node, or one of these with a new data directory"),
         Reason::Held(_) => one("`e2d release` lets automatic acts go on"),
         _ => Vec::new(),
     }
