@@ -46,7 +46,9 @@ pub fn run(config: Config) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::advise(error, "the system refuses threads: look at its limits"))?;
-    let ending = runtime.block_on(serve(config));
+    // On a worker, like all that it speaks with: a wake-up from one thread to another costs more than most of what is done.
+    let ending = runtime.block_on(async { tokio::spawn(serve(config)).await });
+    let ending = ending.unwrap_or_else(|broken| Err(Failure::failed(broken)));
     runtime.shutdown_background();
     match ending? {
         After::End => Ok(()),
