@@ -316,9 +316,8 @@ fn a_restore_waits_for_whoever_may_have_the_data() {
     assert!(claim(&nobody).is_none(), "an empty record proves nothing");
 }
 
-/// S20: a claim that gets nowhere is not replaced over the head of somebody who has not spoken.
-#[test]
-fn a_stuck_claim_is_replaced_when_everybody_was_heard() {
+/// A restore of epoch 2 that has got nowhere for a minute.
+fn stuck() -> (World, Lineage) {
     let stuck = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
     let mut world = ready();
     world.recall.lineage = Some(stuck.clone());
@@ -327,6 +326,13 @@ fn a_stuck_claim_is_replaced_when_everybody_was_heard() {
         peer.word.as_mut().unwrap().store = StoreWord::Lineage(stuck.lineage);
         peer.steady_since = ago(60);
     }
+    (world, stuck)
+}
+
+/// S20: a claim that gets nowhere is not replaced over the head of somebody who has not spoken.
+#[test]
+fn a_stuck_claim_is_replaced_when_everybody_was_heard() {
+    let (world, stuck) = stuck();
     let next = claim(&world).unwrap();
     assert_eq!((next.epoch, next.claim.source), (Epoch(3), stuck.claim.source), "the same source, another try");
     let mut unheard = world.clone();
@@ -356,14 +362,7 @@ fn a_store_of_its_own_is_its_own_trouble() {
 /// S13: who cannot restore is no founder of the next try, as long as there are enough others.
 #[test]
 fn who_cannot_found_is_left_out_of_the_next_claim() {
-    let stuck = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
-    let mut world = ready();
-    world.recall.lineage = Some(stuck.clone());
-    worlds::see_store(&mut world, Some(&stuck), vec![]);
-    for peer in world.peers.values_mut() {
-        peer.word.as_mut().unwrap().store = StoreWord::Lineage(stuck.lineage);
-        peer.steady_since = ago(60);
-    }
+    let (mut world, stuck) = stuck();
     let chosen = |world: &World| -> Vec<NodeId> {
         claim(world).unwrap().claim.founders.into_iter().map(|founder| founder.node).collect()
     };
