@@ -10,6 +10,10 @@ use crate::id::Nonce;
 use crate::lineage::{Lineage, LineageState, Recorded};
 use crate::observe::{Member, World};
 use crate::reason::Reason;
+use std::time::Duration;
+
+/// How long a write may take to be seen by everybody who looks at the store.
+const SETTLE: Duration = Duration::from_secs(15);
 
 /// Considers writing the record.
 #[must_use]
@@ -20,7 +24,9 @@ pub fn consider(world: &World) -> Verdict {
     let (Some(members), Some(place)) = (world.members(), world.state.place) else { return Verdict::Idle };
     let Some((stored, version)) = world.stored() else { return put_back(world) };
     if world.lineage().is_some_and(|known| known.is_newer_than(stored)) {
-        return put_back(world);
+        // Right after somebody else's write, a look is merely older than what gossip tells.
+        let looked_at = world.store.as_ref().map_or(world.lineage_since, |seen| seen.at);
+        return if looked_at.since(world.lineage_since) >= SETTLE { put_back(world) } else { Verdict::Idle };
     }
     let mine = stored.lineage == place.lineage && stored.claim.nonce == place.claim;
     if !mine || stored.state != LineageState::Live {

@@ -121,7 +121,9 @@ fn bump(world: &World, lineage: &Lineage, archive: &ArchiveSeen) -> u64 {
 }
 
 /// The archive to restore, and what is to be said about it: the newest verified one of the ended epoch, else of the one
-/// before it, and so on; where none was verified, the newest (S15). What a node of an older epoch wrote late lies in that epoch's folder and is passed over as
+/// before it, and so on; where none was verified, the newest (S15).
+///
+/// What a node of an older epoch wrote late lies in that epoch's folder and is passed over as
 /// soon as the newer one has an archive of its own (S16).
 fn newest<'a>(world: &'a World, lineage: &Lineage) -> Option<(&'a ArchiveSeen, Option<String>)> {
     let archives = || world.store_view().into_iter().flat_map(|view| &view.archives);

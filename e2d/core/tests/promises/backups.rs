@@ -1,9 +1,10 @@
 //! S14, S15, S21: who takes archives, when, and what is restored where none is as it should be.
 
 use crate::worlds::{self, ago, archive, lineage, node, see_store};
-use e2d_core::action::Action;
+use e2d_core::action::{Action, Refusal};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
-use e2d_core::observe::World;
+use e2d_core::memory::Phase;
+use e2d_core::observe::{Trouble, World};
 use e2d_core::plan;
 use e2d_core::reason::Reason;
 use std::time::Duration;
@@ -60,6 +61,23 @@ fn a_store_that_went_back_is_written_again() {
     assert_eq!((replaces.as_ref(), written.epoch), (Some(&stored.1), lineage.epoch));
     assert!(written.is_newer_than(&lineage) && written.claim == lineage.claim);
     assert!(plan.backup.is_none() && plan.report.to_string().contains("store"), "{}", plan.report);
+    // Another node has just written, and this one has not looked since: nothing is written over.
+    world.lineage_since = ago(9);
+    assert_eq!(plan::plan(&world).members, None);
+}
+
+/// S14, S17: an empty node does not go on beside another cluster's store; one with data needs none to go on.
+#[test]
+fn a_store_of_another_cluster_ends_an_empty_node_alone() {
+    let foreign = |world: &mut World| world.see_store(Err(Trouble::ForeignOwner("marked with another key".to_owned())));
+    let mut empty = worlds::quiet(3, true);
+    foreign(&mut empty);
+    let refusal = Refusal::ForeignStore("marked with another key".to_owned());
+    assert_eq!(plan::plan(&empty).node, Some(Action::Refuse { why: refusal }));
+    let mut member = worlds::settled(&lineage(3, 1, LineageState::Live, ClaimKind::Birth), Phase::Member);
+    foreign(&mut member);
+    let goes_on = plan::plan(&member);
+    assert!(matches!(goes_on.node, Some(Action::Remember(_))), "{}", goes_on.report);
 }
 
 /// S14, S21: another cluster's object in the place of ours is left alone, and said.
