@@ -249,6 +249,30 @@ fn a_failed_restore_is_forgotten_with_its_claim() {
     assert!(world.failures.is_empty());
 }
 
+/// An etcd that ends right after each start is started less and less often; one that ran for a while begins anew.
+#[test]
+fn a_start_succeeds_when_etcd_lasts() {
+    let mut world = world();
+    let running = |world: &mut World| {
+        let since = world.now;
+        world.started(Process::Running { gate: Gate::Open, since });
+        world.succeeded(Kind::Start);
+        world.etcd.status = Some(Seen { value: Status::default(), at: world.now });
+        world.endured();
+    };
+    for count in 1..=3 {
+        world.failed(Kind::Start, "no space left on device".to_owned());
+        running(&mut world);
+        assert_eq!(world.failures[&Kind::Start].count, count);
+    }
+    world.now = world.now + Duration::from_secs(30);
+    world.endured();
+    assert_eq!(world.failures.len(), 1, "it has not answered since");
+    world.etcd.status = Some(Seen { value: Status::default(), at: world.now });
+    world.endured();
+    assert!(world.failures.is_empty());
+}
+
 /// Answers to an earlier question count for nothing.
 #[test]
 fn a_testimony_answers_the_question_at_hand() {

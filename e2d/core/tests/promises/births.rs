@@ -4,13 +4,13 @@
 use crate::choices::{Scene, cases, scenes_of};
 use crate::worlds::{self, BEGINNINGS, ago, archive, known, lineage, meet, member_word, node, word};
 use e2d_core::action::Action;
-use e2d_core::id::{ArchiveId, Epoch, NodeId, Nonce};
+use e2d_core::id::{ArchiveId, Epoch, NodeId, Nonce, Revision};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState, Recorded};
 use e2d_core::memory::Phase;
-use e2d_core::observe::{DataDir, Seen, Trouble, World};
+use e2d_core::observe::{DataDir, Gate, Process, Seen, Trouble, World};
 use e2d_core::plan;
 use e2d_core::vow::Vow;
-use e2d_core::word::{EtcdWord, StoreWord, Word};
+use e2d_core::word::{EtcdWord, KvHash, StoreWord, Word};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -357,6 +357,28 @@ fn a_store_of_its_own_is_its_own_trouble() {
         peer.word.as_mut().unwrap().store = StoreWord::Absent;
     }
     assert!(matches!(plan::plan(&world).node, Some(Action::Refuse { .. })), "nobody does");
+}
+
+/// S13: a founder that runs gated and is cut off from the others' etcd holds a restore up for five seconds, and not for ever.
+#[test]
+fn a_founder_that_lags_is_not_waited_for() {
+    let forming = lineage(3, 2, LineageState::Forming, ClaimKind::Restore);
+    let mut world = worlds::leader(&forming);
+    (world.state.phase, world.state.opened) = (Phase::Founding, false);
+    world.data = Some(worlds::disk(&world.state.place.unwrap()));
+    world.etcd.process = Process::Running { gate: Gate::Gated, since: ago(60) };
+    let hash = KvHash { revision: Revision(50), compacted: Revision(0), hash: 7 };
+    (world.etcd.hash, world.etcd.marked) = (Some(hash), Some(true));
+    let gated = |n, hash| Word { phase: Phase::Founding, etcd: EtcdWord::Gated, hash, ..member_word(&forming, n) };
+    meet(&mut world, 2, gated(2, Some(hash)), Duration::from_secs(20));
+    meet(&mut world, 3, gated(3, None), Duration::from_secs(4));
+    world.lineage_since = ago(60);
+    let live = |world: &World| matches!(plan::plan(world).node, Some(Action::WriteLineage { .. }));
+    assert!(!live(&world), "it may only be slow: {}", plan::plan(&world).report);
+    world.peers.get_mut(&node(3)).unwrap().steady_since = ago(5);
+    assert!(live(&world), "{}", plan::plan(&world).report);
+    world.peers.get_mut(&node(2)).unwrap().word.as_mut().unwrap().hash = None;
+    assert!(!live(&world), "one of three is no majority");
 }
 
 /// S13: who cannot restore is no founder of the next try, as long as there are enough others.
