@@ -8,11 +8,12 @@
 
 use crate::id::{MemberId, NodeId};
 use crate::lineage::Recorded;
-use crate::observe::{Member, Process, World};
+use crate::memory::Phase;
+use crate::observe::{DataDir, Member, Peer, Process, World};
 use crate::quorum;
 use crate::reason::Reason;
 use crate::time::Moment;
-use crate::word::EtcdWord;
+use crate::word::{EtcdWord, Word};
 use std::fmt;
 use std::time::Duration;
 
@@ -136,15 +137,45 @@ fn succeed(world: &World, node: Option<NodeId>, peer_url: &str, before: Option<&
         let proof = format!("this disk stands at {peer_url} now, in the place of {node}");
         return Some((proof, world.listening_since));
     }
-    let (successor, peer) = world.visible().find(|(id, peer)| {
+    let (successor, peer) = standing_at(world, peer_url, before).find(|(id, _)| *id != node)?;
+    Some((format!("node {successor} answers from {peer_url}, in the place of {node}"), peer.steady_since))
+}
+
+/// The nodes that answer from this address themselves, and do not only lack the mount of the disk that was there.
+fn standing_at<'a>(
+    world: &'a World,
+    peer_url: &'a str,
+    before: Option<&'a Recorded>,
+) -> impl Iterator<Item = (NodeId, &'a Peer)> {
+    world.visible().filter(move |(_, peer)| {
         let Some(told) = &peer.word else { return false };
         let direct = peer.heard_at.is_some_and(|at| world.now.since(at) <= world.policy.observation_ttl);
         let from_there = host(peer_url).is_some_and(|host| host == peer.addr.ip().to_string());
         let unmounted =
             before.is_some_and(|r| r.mounted && !told.mounted && r.machine.as_deref() == Some(&told.machine));
-        *id != node && told.peer_url == peer_url && direct && from_there && !unmounted
-    })?;
-    Some((format!("node {successor} answers from {peer_url}, in the place of {node}"), peer.steady_since))
+        told.peer_url == peer_url && direct && from_there && !unmounted
+    })
+}
+
+/// How long a recorded disk must have said that it is empty before a restore rests on it.
+const EMPTY_FOR: Duration = Duration::from_secs(10);
+
+/// Proves that a disk which was recorded before its first start holds nothing of the epoch, by its own word. For a
+/// restore alone: nobody may be left who could still give it data. (One that the record knows to have run gives its
+/// identity up when it finds itself empty.)
+#[must_use]
+pub(crate) fn prove_empty(world: &World, member: &Recorded) -> Option<String> {
+    let node = member.node.filter(|_| !member.started)?;
+    let since = if world.node() == Some(node) {
+        let empty = world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty);
+        let here = world.me.peer_url == member.peer_url && !world.state_is_unmounted(Some(member));
+        (empty && here).then_some(world.listening_since)?
+    } else {
+        let (_, peer) = standing_at(world, &member.peer_url, Some(member)).find(|(id, _)| *id == node)?;
+        peer.word.as_ref().is_some_and(Word::holds_nothing).then_some(peer.steady_since)?
+    };
+    let steady = world.now.since(since.max(world.listening_since));
+    (steady >= EMPTY_FOR).then(|| format!("node {node} says that its disk is empty, for {} s now", steady.as_secs()))
 }
 
 /// The host part of a URL, without port and brackets.
@@ -245,9 +276,8 @@ fn prove_silent(world: &World, members: &[Member], member: &Member) -> Result<St
     };
     let peer = world.peers.get(&node);
     // A node that is there and says that it holds nothing is no witness for its member's life.
-    let holds_nothing = |word: &crate::word::Word| word.phase == crate::memory::Phase::Empty && !word.has_data;
     if let Some(peer) = peer.filter(|peer| peer.alive) {
-        return if peer.word.as_ref().is_some_and(holds_nothing) {
+        return if peer.word.as_ref().is_some_and(Word::holds_nothing) {
             Ok(format!(
                 "node {node} says that its disk is empty, and etcd has been without it for {} s",
                 etcd.as_secs()
@@ -301,7 +331,7 @@ pub fn may_change(
 #[must_use]
 pub fn prove_obsolete(world: &World) -> Option<Evidence<Obsolete>> {
     let identity = world.identity.as_ref()?;
-    let abandoned = world.state.phase == crate::memory::Phase::Abandoned;
+    let abandoned = world.state.phase == Phase::Abandoned;
     let node = identity.node;
     let why = world.state.because.as_deref().unwrap_or("for a reason that was not written down");
     abandoned
@@ -312,7 +342,7 @@ pub fn prove_obsolete(world: &World) -> Option<Evidence<Obsolete>> {
 #[must_use]
 pub fn prove_never_served(world: &World) -> Option<Evidence<Obsolete>> {
     let node = world.node()?;
-    let founding = world.state.phase == crate::memory::Phase::Founding && !world.state.opened;
+    let founding = world.state.phase == Phase::Founding && !world.state.opened;
     founding.then(|| Evidence {
         subject: Obsolete { node },
         because: "it was restored for a claim that was replaced before it served anybody".to_owned(),

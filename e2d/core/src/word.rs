@@ -191,6 +191,12 @@ impl Word {
         }
     }
 
+    /// Whether the disk says that nothing is on it, of any cluster.
+    #[must_use]
+    pub fn holds_nothing(&self) -> bool {
+        self.phase == Phase::Empty && !self.has_data
+    }
+
     /// Whether the disk holds, or may hold, data of this epoch that it has not given up.
     #[must_use]
     pub fn holds(&self, lineage: LineageId, epoch: Epoch) -> bool {

@@ -106,10 +106,10 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
     if let (None, Some(DataDir::Unreadable(what))) = (world.runs(), &world.data) {
         return spoilt(world, lineage, what);
     }
-    if birth && live && world.runs().is_none() && is_deserted(world, lineage) {
+    if live && world.runs().is_none() && is_deserted(world, lineage) {
         return abandon(
             world,
-            "it never ran in the cluster that it promised to found, and no other founder is left of that".to_owned(),
+            "it never ran in the cluster that it promised to found, and no other member is left of that".to_owned(),
         );
     }
     match world.runs() {
@@ -131,10 +131,9 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
     }
 }
 
-/// Whether nobody can found this birth any more, which is without a store: this disk never ran in it, and each other founder
-/// is gone, or has founded another by its own word.
+/// Whether this claim can be founded no more: this disk never ran in it, and each other member is gone, or has founded
+/// another lineage by its own word (which only happens without a store).
 fn is_deserted(world: &World, lineage: &Lineage) -> bool {
-    let never_ran = !world.policy.has_store && !world.state.ran && world.data == Some(DataDir::Empty);
     let elsewhere = |member: &Recorded| {
         let told = world.words().find(|(node, _)| Some(*node) == member.node);
         told.and_then(|(_, word)| word.place).is_some_and(|place| place.lineage != lineage.lineage)
@@ -143,7 +142,7 @@ fn is_deserted(world: &World, lineage: &Lineage) -> bool {
         elsewhere(member) || safety::prove_gone(world, member.node, &member.peer_url, Some(member)).is_some()
     };
     let mut others = lineage.members.iter().filter(|member| member.node != world.node()).peekable();
-    never_ran && others.peek().is_some() && others.all(is_lost)
+    !world.state.ran && others.peek().is_some() && others.all(is_lost)
 }
 
 /// Restored data that cannot be read: restored again if etcd has never run on it, else this founder

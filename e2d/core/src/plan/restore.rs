@@ -1,6 +1,6 @@
 //! A lineage lives, and every member of it is gone: its newest verified archive is restored.
 //!
-//! Each recorded member must be *gone* or *sealed*, and silence is neither. No visible node may hold
+//! Each recorded member must be *gone*, *sealed* or by its own word *empty*, and silence is neither. No visible node may hold
 //! data of the epoch. Then a new epoch is claimed, from one archive for all (S3, S7, S15).
 
 use super::birth::choose;
@@ -77,7 +77,7 @@ pub fn consider(world: &World) -> Verdict {
     Verdict::Act(Action::WriteLineage { replaces: Some(version.clone()), lineage: Box::new(next) })
 }
 
-/// The proof that the epoch is over: every recorded member gone or sealed, and nobody in sight with
+/// The proof that the epoch is over: every recorded member gone, sealed or empty, and nobody in sight with
 /// its data.
 pub(super) fn all_gone(world: &World, lineage: &Lineage) -> Result<Vec<String>, Reason> {
     let sealed = |member: &Recorded| {
@@ -95,6 +95,8 @@ pub(super) fn all_gone(world: &World, lineage: &Lineage) -> Result<Vec<String>, 
             evidence.push(format!("member {}: {proof}", member.member));
         } else if sealed(member).is_some() {
             evidence.push(format!("member {}: sealed at seq {}", member.member, lineage.seq));
+        } else if let Some(proof) = safety::prove_empty(world, member) {
+            evidence.push(format!("member {}: {proof}", member.member));
         } else {
             let node = member.node.map_or_else(|| "no node of ours".to_owned(), |node| format!("node {node}"));
             alive.push(format!("member {} ({node}, {})", member.member, member.peer_url));

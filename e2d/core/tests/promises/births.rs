@@ -32,13 +32,16 @@ fn claim(world: &World) -> Option<Box<Lineage>> {
     }
 }
 
-/// Whether a recorded disk will never speak again, or is sealed under this version of the record.
+/// Whether a recorded disk will never speak again, is sealed under this version of the record, or stands at its place
+/// and says that it holds nothing.
 fn is_accounted_for(world: &World, member: &Recorded, seq: u64) -> bool {
     let Some(old) = member.node else { return false };
     let mine = world.identity.as_ref().is_some_and(|identity| identity.former.contains(&old));
-    let here = world.me.peer_url == member.peer_url && world.node() != Some(old);
+    let here = world.me.peer_url == member.peer_url
+        && (world.node() != Some(old) || (!member.started && world.state.phase == Phase::Empty));
     let told = |(node, word): (NodeId, &Word)| {
-        let stands = node != old && word.peer_url == member.peer_url;
+        let empty = !member.started && word.phase == Phase::Empty && !word.has_data;
+        let stands = (node != old || empty) && word.peer_url == member.peer_url;
         let sealed = node == old && word.phase == Phase::Sealed && word.seal == Some(seq);
         word.former.contains(&old) || stands || sealed
     };
@@ -314,6 +317,45 @@ fn a_restore_waits_for_whoever_may_have_the_data() {
     let archives = nobody.store.as_ref().unwrap().value.archives.clone();
     worlds::see_store(&mut nobody, Some(&old), archives);
     assert!(claim(&nobody).is_none(), "an empty record proves nothing");
+}
+
+/// S3: a disk that was recorded before its first start, stands at its place, and has said for a while that it is empty
+/// holds nothing of the epoch. Any other may hold something.
+#[test]
+fn a_newcomer_that_never_started_does_not_hold_a_restore_up() {
+    let (_, mut old) = all_gone();
+    old.members.iter_mut().zip([51, 52, 53]).for_each(|(member, n)| member.node = Some(node(n)));
+    let restores = |old: &Lineage, me: NodeId, listens: u64, third: Word| {
+        let (mut world, _) = all_gone();
+        (world.identity.as_mut().unwrap().node, world.listening_since) = (me, ago(listens));
+        world.recall.lineage = Some(old.clone());
+        let archives = world.store.as_ref().unwrap().value.archives.clone();
+        worlds::see_store(&mut world, Some(old), archives);
+        world.forget_peer(node(43));
+        meet(&mut world, 3, third, Duration::from_secs(30));
+        claim(&world).map(|claimed| claimed.claim.evidence.join("; "))
+    };
+    let told = |n: usize| Word { store: StoreWord::Lineage(old.lineage), known: Some(known(&old)), ..word(3, node(n)) };
+    let (newcomer, another) = (told(53), told(43));
+    assert_eq!(restores(&old, node(41), 30, newcomer.clone()), None, "it ran, and knows nothing of it");
+    assert_eq!(restores(&old, node(51), 30, another.clone()), None, "so did this disk, and gives its identity up");
+
+    old.members.iter_mut().for_each(|member| member.started = false);
+    let says = |n: usize| format!("node {} says that its disk is empty, for 30 s now", node(n));
+    let evidence = restores(&old, node(41), 30, newcomer.clone()).unwrap();
+    assert!(evidence.contains(&says(53)), "{evidence}");
+    let not = |change: &dyn Fn(&mut Word)| {
+        let mut told = newcomer.clone();
+        change(&mut told);
+        assert_eq!(restores(&old, node(41), 30, told.clone()), None, "{told:?}");
+    };
+    not(&|told| told.has_data = true);
+    not(&|told| told.phase = Phase::Joining);
+    not(&|told| told.peer_url = worlds::url(9));
+
+    let evidence = restores(&old, node(51), 30, another.clone()).unwrap();
+    assert!(evidence.contains(&says(51)), "{evidence}");
+    assert_eq!(restores(&old, node(51), 9, another), None, "it has only just begun to listen");
 }
 
 /// A restore of epoch 2 that has got nowhere for a minute.

@@ -327,6 +327,29 @@ fn a_founder_that_went_back_gives_its_identity_up_while_nobody_is_served() {
     }
 }
 
+/// S7, S13: a founder that comes late to a restore whose members are all gone since gives its promise up, with what it
+/// restored: it never ran, and must not keep the next restore waiting.
+#[test]
+fn a_late_founder_whose_fellows_are_gone_is_free_again() {
+    let mut lineage = lineage(3, 2, LineageState::Live, ClaimKind::Restore);
+    lineage.members[0].started = false;
+    let gives_up = |gone: &[usize], ran: bool, data: DataDir| {
+        let mut world = worlds::settled(&lineage, Phase::Founding);
+        world.state.ran = ran;
+        world.data = Some(data);
+        worlds::see_store(&mut world, Some(&lineage), vec![]);
+        world.peers.clear();
+        for &n in gone {
+            worlds::meet(&mut world, n, worlds::word(n, node(n + 40)), Duration::from_secs(9));
+        }
+        matches!(plan::plan(&world).node, Some(Action::Remember(state)) if state.phase == Phase::Abandoned)
+    };
+    let restored = || worlds::disk(&worlds::place(&lineage, 1));
+    assert!(gives_up(&[2, 3], false, DataDir::Empty) && gives_up(&[2, 3], false, restored()));
+    assert!(!gives_up(&[2], false, DataDir::Empty), "node 3 may have what is newer");
+    assert!(!gives_up(&[2, 3], true, restored()), "it may have spoken");
+}
+
 /// S11: data lost under a promise costs the identity; an etcd that wrote nothing costs nothing.
 #[test]
 fn a_founder_whose_data_is_missing_gives_its_identity_up() {
