@@ -7,12 +7,12 @@ use crate::plain::Plain;
 use crate::record::{Record, Series, Verdict};
 use crate::run::{Run, SETTLED};
 use crate::supervised::{Store, Supervised};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use e2d_etcd::client::Client;
 use etcd_client::GetOptions;
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::process::Command;
 use tokio::task::JoinSet;
 
 /// How many runs of each kind, if nobody says.
@@ -92,15 +92,7 @@ async fn supervised(run: &Run, record: &mut Record, runs: usize, by: By, name: &
                 .await?;
                 ensure!(status.success(), "e2d ended with {status}");
             }
-            By::StepDown => {
-                if let Some(why) = step_down(&cluster, before.leader)? {
-                    run.say(&why);
-                    record.what = format!("{} {why}.", record.what);
-                    writer.finish().await?;
-                    cluster.machines.well();
-                    return Ok(());
-                }
-            }
+            By::StepDown => step_down(&cluster, before.leader).await?,
         }
         rest(AROUND).await?;
         let gap = writer.finish().await?;
@@ -123,16 +115,13 @@ fn others(leader: u8, turn: usize) -> (u8, u8) {
     (others[turn % 2], others[(turn + 1) % 2])
 }
 
-/// Asks for it on the leader's machine. Says why not, if this build cannot.
-fn step_down(cluster: &Supervised<'_>, leader: u8) -> Result<Option<String>> {
+/// Asks for it on the leader's machine, while the writer goes on.
+async fn step_down(cluster: &Supervised<'_>, leader: u8) -> Result<()> {
     let mut command = Command::new(cluster.program().as_str());
-    let output = command.args(["step-down", "--data-dir", cluster.machines.data_dir(leader).as_str()]).output()?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    match output.status.code() {
-        Some(0) => Ok(None),
-        _ if said.contains("not part of this build") => Ok(Some("step-down is not part of this build".into())),
-        _ => bail!("e2d step-down: {}: {said}", output.status),
-    }
+    let output = command.args(["step-down", "--data-dir", cluster.machines.data_dir(leader).as_str()]).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "e2d step-down: {}: {}", output.status, said.trim());
+    Ok(())
 }
 
 /// A client that begins a write every few milliseconds.
