@@ -154,7 +154,13 @@ impl Mind {
             // An archive that is cut off leaves nothing that looks whole, and is taken anew.
             if self.again && !self.world.stopping && self.is_idle(Track::Node) && self.is_idle(Track::Members) {
                 self.talk.leave().await;
-                return Ending::Again;
+                // A stop that came meanwhile would end with this program, and the next would run on.
+                while let Ok(fact) = inbox.try_recv() {
+                    self.learn(fact).await;
+                }
+                if !self.world.stopping {
+                    return Ending::Again;
+                }
             }
             self.prove_alive();
             self.keep_hold().await;

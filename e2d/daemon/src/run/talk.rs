@@ -175,17 +175,7 @@ pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Told
     for node in gone {
         world.forget_peer(node);
     }
-    // Of several processes of one node the living one counts, else the last that lived: one row for each node, or it would
-    // never be steady.
-    let mut rows: BTreeMap<NodeId, &PeerStatus> = BTreeMap::new();
-    let order = |status: &PeerStatus| (status.state != State::Down, status.since);
-    for status in others() {
-        let row = rows.entry(status.peer.node).or_insert(status);
-        if order(status) > order(row) {
-            *row = status;
-        }
-    }
-    for status in rows.into_values() {
+    for status in one_a_node(others()).into_values() {
         let peer = status.peer;
         world.see_peer(peer.node, peer.boot, peer.addr, status.state != State::Down, status.last_heard);
     }
@@ -222,6 +212,20 @@ pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Told
     let clone = clones.rfind(|peer| Some(peer.node) == me && peer.addr != view.me.addr);
     world.clone_at = clone.map(|peer| peer.addr);
     told
+}
+
+/// Of several processes of one node the one that lives, else the last that lived: with one row a process, a node that
+/// starts again would never be steady.
+fn one_a_node<'a>(peers: impl Iterator<Item = &'a PeerStatus>) -> BTreeMap<NodeId, &'a PeerStatus> {
+    let order = |status: &PeerStatus| (status.state != State::Down, status.since);
+    let mut rows: BTreeMap<NodeId, &PeerStatus> = BTreeMap::new();
+    for status in peers {
+        let row = rows.entry(status.peer.node).or_insert(status);
+        if order(status) > order(row) {
+            *row = status;
+        }
+    }
+    rows
 }
 
 async fn forward_views(mut views: tokio::sync::watch::Receiver<Arc<View>>, facts: mpsc::Sender<Fact>) {
@@ -272,6 +276,33 @@ async fn seek(setting: Arc<Setting>, gossip: Gossip, known: BTreeSet<SocketAddr>
         tokio::select! {
             () = tokio::time::sleep(RESOLVE_EVERY) => {}
             gone = async { while view.changed().await.is_ok() {} } => return gone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use e2d_core::time::Moment;
+    use e2d_gossip::Peer;
+
+    /// S13 S20: who starts again elsewhere has two rows in gossip's view for a while, and is one node all the same.
+    #[test]
+    fn of_several_processes_of_a_node_one_counts() {
+        let process = |node: u64, boot: u64, state: State, since: u64| {
+            let addr = SocketAddr::from(([10, 0, 0, 1], 7980 + u16::try_from(boot).unwrap_or(0)));
+            let peer = Peer { node: NodeId(node), boot: BootId(boot), addr };
+            PeerStatus { peer, state, since: Moment(since), last_heard: None }
+        };
+        let (lives, died, died_later) =
+            (process(1, 1, State::Suspect, 10), process(1, 2, State::Down, 30), process(1, 3, State::Down, 40));
+        let other = process(2, 4, State::Alive, 20);
+        for seen in [[lives, died, other], [other, died, lives], [died, lives, other]] {
+            let rows = one_a_node(seen.iter());
+            assert_eq!((rows[&NodeId(1)], rows[&NodeId(2)], rows.len()), (&lives, &other, 2), "{seen:?}");
+        }
+        for seen in [[died, died_later], [died_later, died]] {
+            assert_eq!(one_a_node(seen.iter())[&NodeId(1)], &died_later, "the last that lived");
         }
     }
 }

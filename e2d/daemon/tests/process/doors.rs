@@ -194,7 +194,7 @@ async fn the_admin_api_takes_mutual_tls_and_roles() -> Result<()> {
     let file = ours.file("operator/server.crt");
     let former = fs_err::read(&file)?;
     fs_err::write(&file, "no certificate at all")?;
-    cluster.hang_up(0)?;
+    cluster.signal(0, rustix::process::Signal::HUP)?;
     wait_for(PATIENCE, "the broken file to be told", || -> Result<()> {
         let log = cluster.log(0)?;
         ensure!(log.contains("a certificate cannot be taken up") && log.contains("operator/server.crt"), "{log}");
@@ -215,7 +215,7 @@ async fn the_admin_api_takes_mutual_tls_and_roles() -> Result<()> {
     for name in ["server.key", "server.crt"] {
         fs_err::copy(ours.file(&format!("renewed/{name}")), ours.file(&format!("operator/{name}")))?;
     }
-    cluster.hang_up(0)?;
+    cluster.signal(0, rustix::process::Signal::HUP)?;
     cluster.until(0, "the renewed certificate to be used", |status| {
         status["certificates"][0]["not_after_seconds"].as_i64() > Some(before)
     })?;
@@ -281,10 +281,10 @@ fn the_mark_in_the_store_follows_the_gossip_key() -> Result<()> {
     cluster.serves(0)?;
     let by_a = follows(&keyless)?;
     write(&b, &a)?;
-    cluster.hang_up(0)?;
+    cluster.signal(0, rustix::process::Signal::HUP)?;
     follows(&by_a)?;
     write(&b, &c)?;
-    cluster.hang_up(0)?;
+    cluster.signal(0, rustix::process::Signal::HUP)?;
     cluster.say(0, &["snapshot", "save"])?;
     cluster.passed(&calm())?;
     scratch.passed(&LogGate::new())

@@ -7,4 +7,5 @@ mod folders;
 mod orders;
 mod programs;
 mod rig;
+mod signals;
 mod watching;

@@ -10,10 +10,15 @@ use std::os::unix::fs::PermissionsExt as _;
 /// What is logged of an adopted etcd that would be another now.
 const FORMER: &str = "the adopted etcd runs on with a former setting";
 
+/// Writes a program.
+fn program(path: &Utf8Path, script: &str) -> Result<()> {
+    fs_err::write(path, script)?;
+    Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
+}
+
 /// Writes a program that is killed whenever it is run, as when memory is short.
 fn doomed(path: &Utf8Path) -> Result<()> {
-    fs_err::write(path, "#!/bin/sh\nkill -9 $$\n")?;
-    Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
+    program(path, "#!/bin/sh\nkill -9 $$\n")
 }
 
 /// A server that could not be asked for its version may answer the next time: the service is started again.
@@ -52,6 +57,43 @@ fn a_tool_that_was_busy_restores_later() -> Result<()> {
     cluster.serves(0)?;
     ensure!(cluster.log(0)?.contains("database restored"));
     cluster.passed(&calm().allow(unknown, "its tool is killed each time"))
+}
+
+/// S13 S19: a restore does not keep e2d from stopping, however long its tool takes: the tool ends, what it was given is
+/// removed, and the next start restores.
+#[test]
+fn a_restore_is_broken_off_by_a_stop() -> Result<()> {
+    let mut cluster = Cluster::new("broken_off", EtcdVersion::V3_6, 1)?;
+    let programs = cluster.own_programs()?;
+    ["etcd", "etcdctl", "etcdutl"].iter().try_for_each(|name| cluster.replace(name, EtcdVersion::V3_6))?;
+    cluster.start_with(0, &["--snapshot-interval", "1s"])?;
+    cluster.serves(0)?;
+    cluster.etcdctl(0, &["put", "kept", "1"])?;
+    let taken = cluster.status(0)?["store"]["verified"].as_i64();
+    cluster.until(0, "a backup with it", |status| status["store"]["verified"].as_i64() > taken)?;
+    cluster.kill(0)?;
+    fs_err::remove_dir_all(cluster.data_dir(0))?;
+
+    let (real, begun) = (programs.join("etcdutl-real"), programs.join("begun"));
+    fs_err::rename(programs.join("etcdutl"), &real)?;
+    let slow = format!("#!/bin/sh\n[ \"$1\" = snapshot ] || exec {real} \"$@\"\necho $$ > {begun}\nexec sleep 600\n");
+    program(&programs.join("etcdutl"), &slow)?;
+    cluster.start(0)?;
+    let pid = wait_for(PATIENCE, "the tool to begin", || -> Result<i32> {
+        Ok(fs_err::read_to_string(&begun)?.trim().parse()?)
+    })?;
+    let database = cluster.data_dir(0).join("e2d/restore.db");
+    ensure!(database.exists(), "the tool was given another file");
+    ensure!(cluster.stop(0)?.success() && !database.exists() && !cluster.data_dir(0).join("member").exists());
+    wait_for(PATIENCE, "the tool to end", || {
+        ensure!(!Utf8Path::new(&format!("/proc/{pid}")).exists(), "it runs");
+        Ok(())
+    })?;
+    fs_err::rename(real, programs.join("etcdutl"))?;
+    cluster.start(0)?;
+    cluster.serves(0)?;
+    ensure!(cluster.etcdctl(0, &["get", "kept", "--print-value-only"])?.trim() == "1");
+    cluster.passed(&calm().allow("an act failed", "that is what is shown"))
 }
 
 /// S22: an etcd that is upgraded while e2d runs is started with its own flags, and its data is not taken for that of a

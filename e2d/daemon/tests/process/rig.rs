@@ -204,9 +204,9 @@ impl Cluster {
         process.wait(PATIENCE)
     }
 
-    /// Tells a node to read its certificates again.
-    pub(crate) fn hang_up(&mut self, n: usize) -> Result<()> {
-        self.nodes[n].process.as_mut().context("it does not run")?.signal(Signal::HUP)
+    /// Sends a node's e2d a signal.
+    pub(crate) fn signal(&mut self, n: usize, signal: Signal) -> Result<()> {
+        self.nodes[n].process.as_mut().context("it does not run")?.signal(signal)
     }
 
     /// Waits until a node's e2d ends by itself, and returns its exit code.

@@ -1,0 +1,46 @@
+//! What e2d does when it is told to go on as another program, and to stop.
+
+use crate::orders::calm;
+use crate::rig::{Cluster, PATIENCE};
+use anyhow::{Result, ensure};
+use e2d_testkit::{EtcdVersion, wait_for};
+use rustix::process::Signal;
+
+/// How often a node has executed its program again.
+fn again(cluster: &Cluster) -> Result<usize> {
+    Ok(cluster.log(0)?.matches("executing the program again").count())
+}
+
+/// S4: a reload executes the program that is on the disk now, in the same process; etcd runs on.
+#[test]
+fn a_reload_leaves_etcd_alone() -> Result<()> {
+    let mut cluster = Cluster::new("reload", EtcdVersion::V3_6, 1)?;
+    cluster.serve()?;
+    let pid = cluster.etcd_pid(0);
+    for times in 1..=2 {
+        cluster.signal(0, Signal::USR2)?;
+        wait_for(PATIENCE, "the program to be executed", || {
+            ensure!(again(&cluster)? == times, "not yet");
+            Ok(())
+        })?;
+        cluster.serves(0)?;
+        ensure!(pid.is_some() && cluster.etcd_pid(0) == pid, "etcd was started again");
+    }
+    // It is the process that it was: the next stop ends it, and its etcd.
+    ensure!(cluster.stop(0)?.success() && cluster.etcd_pid(0).is_none());
+    cluster.passed(&calm())
+}
+
+/// S13: a stop beside a reload ends e2d and its etcd: it is not lost with the program that was told.
+#[test]
+fn a_stop_is_not_lost_around_a_reload() -> Result<()> {
+    let mut cluster = Cluster::new("stop", EtcdVersion::V3_6, 1)?;
+    cluster.serve()?;
+    // Both wait for a process that is frozen, and reach it at the same time.
+    for signal in [Signal::STOP, Signal::USR2, Signal::TERM, Signal::CONT] {
+        cluster.signal(0, signal)?;
+    }
+    let code = cluster.ended(0)?;
+    ensure!(code == Some(0) && again(&cluster)? == 0 && cluster.etcd_pid(0).is_none(), "{code:?}");
+    cluster.passed(&calm())
+}
