@@ -29,7 +29,7 @@ pub use manifest::{
     Codec, Compression, Encryption, Extent, FORMAT, MAX_MANIFEST_BYTES, Manifest, ManifestError, WrappedKey,
 };
 pub use name::{ArchiveName, FOLDER, Part};
-pub use read::{FetchError, fetch};
+pub use read::{FetchError, fetch, fetch_counted};
 pub use write::{Statement, WriteError, write};
 
 use e2d_core::id::ArchiveId;

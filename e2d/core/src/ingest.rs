@@ -171,6 +171,13 @@ impl World {
         (self.etcd.hash, self.etcd.marked) = (None, None);
     }
 
+    /// A restore has written so many bytes; `None`: none goes on any more.
+    pub fn restoring(&mut self, bytes: Option<u64>) {
+        if self.restored_bytes != bytes {
+            (self.restored_bytes, self.progressed_at) = (bytes, Some(self.now));
+        }
+    }
+
     /// A learner was added for a node. What is remembered of earlier ones is bounded.
     pub fn sponsor(&mut self, member: MemberId, node: NodeId) {
         self.sponsored.insert(member, (node, self.now));

@@ -115,6 +115,8 @@ pub struct World {
     pub sponsored: BTreeMap<MemberId, (NodeId, Moment)>,
     /// How many bytes of a restore are done, while one goes on.
     pub restored_bytes: Option<u64>,
+    /// When a restore by this run last began, got on, or ended.
+    pub progressed_at: Option<Moment>,
     /// Acts that failed lately.
     pub failures: BTreeMap<Kind, Failure>,
     /// The newest archive that this process took, and when.
@@ -154,6 +156,7 @@ impl World {
             recalled_at: None,
             sponsored: BTreeMap::new(),
             restored_bytes: None,
+            progressed_at: None,
             failures: BTreeMap::new(),
             archived: None,
             hold: None,

@@ -83,6 +83,18 @@ pub fn sync_tree(path: &Utf8Path) -> io::Result<()> {
     sync_dir(path)
 }
 
+/// How many bytes the files below a folder hold; what cannot be looked at counts for nothing.
+#[must_use]
+pub fn size_bytes(path: &Utf8Path) -> u64 {
+    let entries = path.read_dir_utf8().into_iter().flatten().flatten();
+    let size = |entry: camino::Utf8DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => size_bytes(entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    };
+    entries.map(size).fold(0, u64::saturating_add)
+}
+
 /// Syncs a folder: the names in it.
 pub fn sync_dir(path: &Utf8Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -181,6 +181,14 @@ pub fn clear_at(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> io::Result<(
     Ok(())
 }
 
+/// How many bytes a restore that is under way has written so far, or about so many: a sign that it gets on.
+#[must_use]
+pub fn made_bytes(data_dir: &Utf8Path, wal_dir: Option<&Utf8Path>) -> u64 {
+    let scratch = Scratch::at(data_dir, wal_dir);
+    let paths = [Some(scratch.dir), scratch.wal];
+    paths.into_iter().flatten().map(|path| durable::size_bytes(&path)).fold(0, u64::saturating_add)
+}
+
 /// Where a restore works.
 struct Scratch {
     dir: Utf8PathBuf,

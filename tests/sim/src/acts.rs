@@ -53,9 +53,14 @@ pub enum Outcome {
     Failed(String),
 }
 
+/// How often a process tells how far a long restore has come.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
 /// Where an act stands.
 #[derive(Clone, Debug)]
 pub enum Stage {
+    /// It takes so much longer, and its process says how far it has come.
+    GoOn(Duration),
     /// It takes effect on the own disk, or on the own etcd.
     Effect,
     /// A change is proposed to etcd.
@@ -97,13 +102,14 @@ pub fn begin(sim: &mut Sim, h: usize, track: Track, action: Action) {
     let delay = match &action {
         Action::Identify(_) | Action::Remember(_) | Action::Recall(_) => sim.millis(1, 8),
         Action::Interview { .. } => Duration::from_millis(1),
-        Action::Restore { .. } => sim.millis(300, 4000),
+        Action::Restore { .. } => sim.millis(300, 4000) * sim.setup.weight(),
         Action::Archive => sim.millis(200, 2500),
         Action::WriteLineage { .. } if sim.hosts[h].access == Access::Slow => sim.millis(1_000, 8_000),
         Action::Start(_) | Action::Stop { .. } => sim.millis(50, 400),
         _ => sim.millis(5, 60),
     };
     let stage = match action.kind() {
+        Kind::Restore if delay > PROGRESS_EVERY => Stage::GoOn(delay),
         Kind::WriteLineage => Stage::Write,
         Kind::MarkRestored | Kind::AddLearner | Kind::Promote | Kind::Remove => Stage::Propose,
         _ => Stage::Effect,
@@ -117,6 +123,7 @@ pub fn begin(sim: &mut Sim, h: usize, track: Track, action: Action) {
     }
     let act = Act { host: h, boot, track, action, begun: sim.queue.now() };
     let delay = sim.setup.mutant.map_or(delay, |mutant| mutant.delay(&act.action, delay));
+    let delay = if matches!(stage, Stage::GoOn(_)) { Duration::ZERO } else { delay };
     then(sim, delay, act, stage);
 }
 
@@ -128,6 +135,15 @@ fn then(sim: &mut Sim, delay: Duration, act: Act, stage: Stage) {
 pub fn go_on(sim: &mut Sim, step: Step) {
     let Step { act, stage } = step;
     match stage {
+        Stage::GoOn(rest) => {
+            if let Some(process) = &mut sim.hosts[act.host].process {
+                let done = process.world.restored_bytes.unwrap_or(0) + 1;
+                process.world.restoring(Some(done));
+            }
+            let pause = rest.min(PROGRESS_EVERY);
+            let stage = if rest > pause { Stage::GoOn(rest - pause) } else { Stage::Effect };
+            then(sim, pause, act, stage);
+        }
         Stage::Effect => {
             let outcome = effect(sim, &act);
             let delay = sim.millis(0, 12);
@@ -247,6 +263,9 @@ fn done(sim: &mut Sim, act: Act, outcome: Outcome) {
     process.busy[track as usize] = false;
     let world = &mut process.world;
     let now = world.now;
+    if kind == Kind::Restore {
+        world.restoring(None);
+    }
     match (action, &outcome) {
         (Action::Identify(identity), _) => {
             world.identified(identity);

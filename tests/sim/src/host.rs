@@ -189,6 +189,12 @@ impl Host {
         self.up && !self.frozen
     }
 
+    /// Whether its process restores.
+    #[must_use]
+    pub fn restores(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.world.restored_bytes.is_some())
+    }
+
     /// The raft id that its etcd speaks under, while it runs.
     #[must_use]
     pub fn speaks(&self) -> Option<MemberId> {

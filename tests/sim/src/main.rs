@@ -9,6 +9,9 @@ use e2d_sim::run::{Outcome, run_setup};
 use e2d_sim::setup::Setup;
 use e2d_sim::soak::soak;
 use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 struct Arguments(Vec<String>);
@@ -87,12 +90,34 @@ fn run_long(out: &mut impl Write, hours: u64) -> io::Result<u64> {
     Ok(failed)
 }
 
+/// Runs seeds side by side, as many as there are cores, and hands on how each ended, in the order in which they end.
+fn on_all_cores(
+    seeds: Range<u64>,
+    run: impl Fn(u64) -> Outcome + Sync,
+    mut take: impl FnMut(u64, Outcome) -> io::Result<()>,
+) -> io::Result<()> {
+    let (next, run) = (AtomicU64::new(seeds.start), &run);
+    let (tell, told) = mpsc::channel();
+    let work = |tell: mpsc::Sender<(u64, Outcome)>| {
+        let mine = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|seed| *seed < seeds.end);
+        mine.map(|seed| tell.send((seed, run(seed)))).take_while(Result::is_ok).for_each(drop);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let (work, tell) = (&work, tell.clone());
+            scope.spawn(move || work(tell));
+        }
+        drop(tell);
+        told.into_iter().try_for_each(|(seed, outcome)| take(seed, outcome))
+    })
+}
+
 fn run_many(out: &mut impl Write, arguments: &Arguments) -> io::Result<u64> {
     let (from, seeds) = (arguments.number("--from").unwrap_or(0), arguments.number("--seeds").unwrap_or(200));
     let begun = Instant::now();
     let (mut failed, mut persons, mut acks, mut restores, mut evictions) = (0, 0, 0, 0, 0);
-    for seed in from..from + seeds {
-        let outcome = arguments.run(seed, false);
+    let run = |seed| arguments.run(seed, false);
+    on_all_cores(from..from + seeds, run, |seed, outcome| {
         (acks, restores, evictions) = (acks + outcome.acks, restores + outcome.restores, evictions + outcome.evictions);
         match outcome.end {
             End::Healed => {}
@@ -102,7 +127,8 @@ fn run_many(out: &mut impl Write, arguments: &Arguments) -> io::Result<u64> {
                 writeln!(out, "seed {seed}: {why}\n  repeat: {}", arguments.repeat(seed))?;
             }
         }
-    }
+        Ok(())
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     let rate = seeds as f64 / seconds;
     writeln!(out, "{seeds} seeds in {seconds:.1} s ({rate:.0} a second): {persons} wait for a person")?;

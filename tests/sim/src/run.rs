@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// How long healing may take, in steps of five seconds.
 const STEPS: usize = 50;
+/// How many more there are after a restore that goes on for longer, and how many in all.
+const STEPS_AFTER: usize = 25;
+const MOST_STEPS: usize = 200;
 
 /// What one seed did.
 #[derive(Clone, Debug)]
@@ -56,7 +59,8 @@ pub fn run_setup(setup: Setup, traced: bool) -> Outcome {
     mend(&mut sim);
     let acks = sim.ledger.acks;
     let mut end = None;
-    for _ in 0..STEPS {
+    let (mut step, mut steps) = (0, STEPS);
+    while step < steps {
         // As any init system would.
         (0..sim.hosts.len()).for_each(|h| sim.boot(h));
         let now = sim.queue.now();
@@ -64,6 +68,10 @@ pub fn run_setup(setup: Setup, traced: bool) -> Outcome {
         end = comes_back::verdict(&sim, acks);
         if end.is_some() {
             break;
+        }
+        step += 1;
+        if sim.hosts.iter().any(|host| host.restores()) {
+            steps = steps.max(step + STEPS_AFTER).min(MOST_STEPS);
         }
     }
     let end = match (&sim.broken, end) {

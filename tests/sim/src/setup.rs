@@ -52,6 +52,13 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// How many times as long as elsewhere a restore takes in this world: there are small databases, and large ones,
+    /// which take longer than a claim that gets nowhere is waited for.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        if self.seed % 8 == 5 && self.mutant.is_none() { 25 } else { 1 }
+    }
+
     /// The world that a seed stands for, with a bug put back into it.
     #[must_use]
     pub fn new(seed: u64, mutant: Option<Mutant>) -> Self {

@@ -15,6 +15,7 @@ use e2d_core::id::{ArchiveId, Epoch, NodeId, Nonce, Revision};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::sync::atomic::AtomicU64;
 
 /// The only format of the record that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -125,7 +126,7 @@ pub async fn check(
 /// Checks an archive and records nothing: for whoever may only look.
 pub async fn read_back(store: &dyn Store, archive: &Archive, scratch: &Utf8Path) -> Result<Outcome, CheckError> {
     let claimed = archive.manifest.revision;
-    match bring(store, archive, scratch, move |unnamed| examine(unnamed, claimed)).await {
+    match bring(store, archive, scratch, &AtomicU64::new(0), move |unnamed| examine(unnamed, claimed)).await {
         Ok(examined) => examined.map_err(CheckError::Scratch),
         Err(error) if error.is_damage() => Ok(damaged(&error)),
         Err(error) => Err(CheckError::Fetch(error)),

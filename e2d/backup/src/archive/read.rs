@@ -11,6 +11,7 @@ use crate::store::{Disposition, Key, Span, Store, StoreError};
 use bytes::BytesMut;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io::{self, BufWriter, Seek as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::AsyncReadExt as _;
 
 /// How often in a row a download may break without a single byte of progress.
@@ -106,11 +107,22 @@ pub async fn fetch(
     form: SnapshotForm,
     path: &Utf8Path,
 ) -> Result<(), FetchError> {
+    fetch_counted(store, archive, form, path, &AtomicU64::new(0)).await
+}
+
+/// The same, and how many of the stored bytes have come is to be seen in `read_bytes` meanwhile.
+pub async fn fetch_counted(
+    store: &dyn Store,
+    archive: &Archive,
+    form: SnapshotForm,
+    path: &Utf8Path,
+    read_bytes: &AtomicU64,
+) -> Result<(), FetchError> {
     let folder = path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
     let failed = |source| FetchError::File { path: path.to_owned(), source };
     let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?.to_owned();
     let sha256 = archive.manifest.plain.sha256;
-    bring(store, archive, folder, move |mut unnamed| {
+    bring(store, archive, folder, read_bytes, move |mut unnamed| {
         if form == SnapshotForm::WithDigest {
             unnamed.file().write_all(&sha256.0)?;
         }
@@ -126,6 +138,7 @@ pub(super) async fn bring<T: Send + 'static>(
     store: &dyn Store,
     archive: &Archive,
     folder: &Utf8Path,
+    read_bytes: &AtomicU64,
     then: impl FnOnce(Unnamed) -> T + Send + 'static,
 ) -> Result<T, FetchError> {
     let (feed, stored) = pipe::into_thread();
@@ -134,7 +147,7 @@ pub(super) async fn bring<T: Send + 'static>(
     let downloaded = tokio::select! {
         // A disk that is full does not wait for the rest of the archive.
         unpacked = &mut thread => return joined(archive, unpacked),
-        downloaded = download(store, archive, feed) => downloaded,
+        downloaded = download(store, archive, feed, read_bytes) => downloaded,
     };
     let unpacked = joined(archive, thread.await);
     // A download that fails makes the thread fail, and is the reason; a thread that fails by itself ends
@@ -190,13 +203,19 @@ fn undecoded(manifest: &Manifest, folder: &Utf8Path, available_bytes: u64, sourc
 
 /// Hands over the data object, going on after breaks. Ends without an error when the thread that reads
 /// has stopped, for that one knows why.
-async fn download(store: &dyn Store, archive: &Archive, mut feed: TaskWriter) -> Result<(), FetchError> {
+async fn download(
+    store: &dyn Store,
+    archive: &Archive,
+    mut feed: TaskWriter,
+    read_bytes: &AtomicU64,
+) -> Result<(), FetchError> {
     let name = archive.name();
     let key = name.key(if archive.manifest.encryption.is_some() { Part::EncryptedData } else { Part::Data });
-    let (mut read_bytes, mut breaks) = (0, 0);
+    let mut breaks = 0;
+    read_bytes.store(0, Ordering::Relaxed);
     loop {
-        let before = read_bytes;
-        let broken = match download_from(store, &key, &mut read_bytes, &mut feed).await {
+        let before = read_bytes.load(Ordering::Relaxed);
+        let broken = match download_from(store, &key, read_bytes, &mut feed).await {
             Ok(Some(Ended::Whole)) => {
                 let _ = feed.finish().await;
                 return Ok(());
@@ -206,6 +225,7 @@ async fn download(store: &dyn Store, archive: &Archive, mut feed: TaskWriter) ->
             Err(Failed::Store(source)) => return Err(FetchError::Store { archive: name, source }),
             Err(Failed::Broken(error)) => error,
         };
+        let read_bytes = read_bytes.load(Ordering::Relaxed);
         breaks = if read_bytes > before { 0 } else { breaks + 1 };
         if breaks == BREAKS {
             return Err(FetchError::Broken { archive: name, read_bytes, source: broken });
@@ -227,18 +247,18 @@ enum Failed {
 async fn download_from(
     store: &dyn Store,
     key: &Key,
-    read_bytes: &mut u64,
+    read_bytes: &AtomicU64,
     feed: &mut TaskWriter,
 ) -> Result<Option<Ended>, Failed> {
-    let found = store.get_stream(key, Span::from(*read_bytes)).await.map_err(Failed::Store)?;
+    let found = store.get_stream(key, Span::from(read_bytes.load(Ordering::Relaxed))).await.map_err(Failed::Store)?;
     let Some(mut download) = found else { return Ok(None) };
-    while *read_bytes < download.size_bytes {
+    while read_bytes.load(Ordering::Relaxed) < download.size_bytes {
         let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
         let read = download.body.read_buf(&mut chunk).await.map_err(Failed::Broken)?;
         if read == 0 {
             return Err(Failed::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
-        *read_bytes += read as u64;
+        read_bytes.fetch_add(read as u64, Ordering::Relaxed);
         if feed.send(chunk.freeze()).await.is_err() {
             return Ok(Some(Ended::Unwanted));
         }

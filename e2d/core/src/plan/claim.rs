@@ -7,11 +7,37 @@ use super::birth::choose;
 use super::{Verdict, nonces, turn};
 use crate::action::Action;
 use crate::id::Nonce;
-use crate::lineage::{Claim, ClaimKind, LineageState};
-use crate::observe::World;
+use crate::lineage::{Claim, ClaimKind, Lineage, LineageState};
+use crate::observe::{Process, World};
 use crate::quorum::majority;
 use crate::reason::Reason;
-use crate::word::Word;
+use crate::time::Moment;
+use crate::word::{EtcdWord, Word};
+use std::time::Duration;
+
+/// How long a founder may take over one step that takes as long as there is data, and shows nothing meanwhile: to check,
+/// raise and sync a restored database, to load it, to sum it up.
+const LONG: Duration = Duration::from_mins(5);
+
+/// When a founder last got on, this node included.
+fn progress(world: &World, lineage: &Lineage) -> Moment {
+    let others = world.peers.iter().filter(|(node, _)| lineage.founder(**node).is_some());
+    let others = others.map(|(_, peer)| peer.steady_since).max().unwrap_or(world.lineage_since);
+    let started = match world.etcd.process {
+        Process::Running { since, .. } => Some(since),
+        Process::Absent | Process::Exited { .. } => None,
+    };
+    others.max(world.lineage_since).max(world.progressed_at.max(started).unwrap_or_default())
+}
+
+/// Whether a founder that is here is within such a step.
+fn is_long(world: &World, lineage: &Lineage) -> bool {
+    let own = super::say::word(world);
+    let me = world.node().map(|node| (node, &own));
+    let is_loading = |word: &Word| word.progress.is_none_or(|progress| progress.serves && word.hash.is_none());
+    let is_at_it = |word: &Word| word.restored_bytes.is_some() || (word.etcd == EtcdWord::Gated && is_loading(word));
+    world.words().chain(me).any(|(node, word)| lineage.founder(node).is_some() && is_at_it(word))
+}
 
 /// Considers replacing a stuck claim.
 #[must_use]
@@ -20,12 +46,10 @@ pub fn consider(world: &World) -> Verdict {
     if lineage.state != LineageState::Forming || !crate::plan::restore::is_free(world) {
         return Verdict::Idle;
     }
-    let steady = world.peers.iter().filter(|(node, _)| lineage.founder(**node).is_some());
-    let steady = steady.map(|(_, peer)| peer.steady_since).max().unwrap_or(world.lineage_since);
-    let idle = world.now.since(steady.max(world.lineage_since));
+    let idle = world.now.since(progress(world, lineage));
     let failing = world.words().find(|(_, word)| word.failed == Some(lineage.claim.nonce)).map(|(node, _)| node);
     let failed = failing.is_some();
-    let patience = world.policy.claim_patience;
+    let patience = if is_long(world, lineage) { LONG } else { world.policy.claim_patience };
     let founds = world.node().is_some_and(|me| lineage.founder(me).is_some());
     if idle < patience && !failed {
         return if founds {

@@ -10,7 +10,7 @@ use e2d_core::memory::Phase;
 use e2d_core::observe::{DataDir, Gate, Process, Seen, Trouble, World};
 use e2d_core::plan;
 use e2d_core::vow::Vow;
-use e2d_core::word::{EtcdWord, KvHash, StoreWord, Word};
+use e2d_core::word::{EtcdWord, KvHash, Progress, StoreWord, Word};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -369,6 +369,42 @@ fn stuck() -> (World, Lineage) {
         peer.steady_since = ago(60);
     }
     (world, stuck)
+}
+
+/// S13: a restore takes as long as there is data. A founder that is at it, and one that has only just finished, have got
+/// on; one that shows nothing for minutes has not.
+#[test]
+fn a_long_restore_is_waited_for() {
+    let replaced = |change: &dyn Fn(&mut World)| {
+        let (mut world, _) = stuck();
+        change(&mut world);
+        claim(&world).is_some()
+    };
+    let told = |change: &dyn Fn(&mut Word)| {
+        replaced(&|world| change(world.peers.get_mut(&node(3)).unwrap().word.as_mut().unwrap()))
+    };
+    let gated = |serves: bool, hash: Option<KvHash>| {
+        told(&|word| {
+            let progress = Some(Progress { serves, ..Progress::default() });
+            (word.etcd, word.progress, word.hash) = (EtcdWord::Gated, progress, hash);
+        })
+    };
+    assert!(replaced(&|_| {}));
+    assert!(!replaced(&|world| world.progressed_at = Some(ago(29))), "this node has only just finished");
+    assert!(!told(&|word| word.restored_bytes = Some(0)), "it restores");
+    assert!(!told(&|word| word.etcd = EtcdWord::Gated), "its etcd loads");
+    assert!(!gated(true, None), "its keyspace is being summed up");
+    let hash = KvHash { revision: Revision(1), compacted: Revision(1), hash: 1 };
+    assert!(gated(true, Some(hash)) && gated(false, None), "it has done all it can");
+    let minutes = |minutes: u64| {
+        replaced(&|world| {
+            let told = world.peers.get_mut(&node(3)).unwrap();
+            told.word.as_mut().unwrap().restored_bytes = Some(9);
+            (told.steady_since, world.lineage_since) = (ago(minutes * 60), ago(minutes * 60));
+            world.peers.get_mut(&node(2)).unwrap().steady_since = ago(minutes * 60);
+        })
+    };
+    assert!(!minutes(4) && minutes(6), "it hangs");
 }
 
 /// S20: a claim that gets nowhere is not replaced over the head of somebody who has not spoken.

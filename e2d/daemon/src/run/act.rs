@@ -16,6 +16,7 @@ use e2d_etcd::client::{CallError, Client, Place};
 use e2d_etcd::datadir::quarantine;
 use e2d_etcd::socket;
 use e2d_etcd::version::EtcdVersion;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,6 +28,8 @@ pub(super) const RESTORED_DATABASE: &str = "restore.db";
 
 /// How soon a data directory that could not be read is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often is told how far a restore has come.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 /// For how long it must fail to be read before it counts as damaged: an error may pass, a bad sector does not.
 const UNREADABLE_AFTER: Duration = Duration::from_mins(1);
 /// What may be kept of data that was set aside.
@@ -39,6 +42,8 @@ pub(super) struct Hands {
     tasks: TaskTracker,
     child: Mutex<Option<Arc<Child>>>,
     hurry: CancellationToken,
+    /// How much of an archive has come, for the restore under way.
+    fetched_bytes: AtomicU64,
 }
 
 impl Hands {
@@ -48,7 +53,14 @@ impl Hands {
         facts: mpsc::Sender<Fact>,
         tasks: TaskTracker,
     ) -> Result<Arc<Self>, FindError> {
-        let hands = Arc::new(Self { setting, facts, tasks, child: Mutex::new(None), hurry: CancellationToken::new() });
+        let hands = Arc::new(Self {
+            setting,
+            facts,
+            tasks,
+            child: Mutex::new(None),
+            hurry: CancellationToken::new(),
+            fetched_bytes: AtomicU64::new(0),
+        });
         match child::find(&hands.setting.data_dir)? {
             Found::Running(child) => {
                 tracing::info!(pid = child.pid(), "running etcd adopted");
@@ -165,6 +177,7 @@ impl Hands {
             Action::Restore { source, launch } => tokio::select! {
                 outcome = self.restore(source, launch) => outcome,
                 () = self.hurry.cancelled() => self.throw_away(),
+                () = self.tell_progress() => Outcome::Failed("nobody listens any more".into()),
             },
             Action::Archive => self.archive(world).await,
             Action::Start(launch) => self.start(launch).await,
@@ -174,6 +187,18 @@ impl Hands {
             Action::AddLearner { peer_url, .. } => self.add_learner(peer_url, world.now).await,
             Action::Promote { member } => self.promote(*member, world.now).await,
             Action::Remove(evidence) => self.remove(evidence.subject().member, world.now).await,
+        }
+    }
+
+    /// Tells how much of a restore is written, until nobody listens.
+    async fn tell_progress(&self) {
+        loop {
+            let made = e2d_etcd::restore::made_bytes(&self.setting.data_dir, None);
+            let bytes = self.fetched_bytes.load(Ordering::Relaxed).saturating_add(made);
+            if self.facts.send(Fact::Restoring(bytes)).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(PROGRESS_EVERY).await;
         }
     }
 

@@ -60,6 +60,8 @@ pub(super) enum Fact {
     },
     /// Certificates and keys are to be read again.
     Reload,
+    /// So many bytes of a restore are written.
+    Restoring(u64),
     /// The process is to stop.
     Stop,
     /// The process is to execute its own program again.

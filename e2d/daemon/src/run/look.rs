@@ -11,6 +11,7 @@ use e2d_core::id::{Digest, Revision};
 use e2d_core::lineage::Lineage;
 use e2d_core::observe::{ArchiveSeen, Member, Status, StoreView, Trouble, Version};
 use e2d_core::word::KvHash;
+use e2d_etcd::client::Client;
 use e2d_etcd::launch::Gate;
 use e2d_etcd::observe::{Ask, Observation, Observer};
 use e2d_etcd::scrape::Metrics;
@@ -18,6 +19,7 @@ use e2d_gossip::{KeyFit, Keyring};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 /// How often our etcd is looked at while it does not serve: how soon it is known to serve.
@@ -174,6 +176,33 @@ fn whose(keyring: &Keyring, lineage: &Lineage, owner: &str) -> Option<Mark> {
     fit.or_else(keyless)
 }
 
+/// How long etcd may take to sum its keyspace up.
+const HASH_WITHIN: Duration = Duration::from_mins(5);
+
+/// The digest of a gated etcd's keyspace. It takes as long as there is data, and is taken beside the other looks.
+#[derive(Default)]
+struct Hash {
+    newest: Option<KvHash>,
+    under_way: Option<JoinHandle<Option<KvHash>>>,
+}
+
+impl Hash {
+    /// The newest, and begins the next.
+    async fn look(&mut self, client: &Client) -> Option<KvHash> {
+        if let Some(done) = self.under_way.take_if(|task| task.is_finished()) {
+            self.newest = done.await.ok().flatten();
+        }
+        let client = client.within(HASH_WITHIN);
+        self.under_way.get_or_insert_with(|| {
+            tokio::spawn(async move {
+                let hash = client.hash_kv(Revision(0)).await.ok()?;
+                Some(KvHash { revision: hash.revision, compacted: hash.compacted, hash: hash.hash })
+            })
+        });
+        self.newest
+    }
+}
+
 async fn look_at_etcd(
     setting: Arc<Setting>,
     hands: Arc<Hands>,
@@ -189,6 +218,7 @@ async fn look_at_etcd(
     };
     let mut observer = Observer::new(client.clone(), setting.data_dir.clone());
     let mut trimmed_at = setting.now();
+    let mut hash = Hash::default();
     loop {
         let child = hands.child();
         let now = setting.now();
@@ -204,13 +234,11 @@ async fn look_at_etcd(
             let mut look = translate(&seen);
             serves = look.members.is_some();
             if child.gate() == Gate::Gated && serves {
-                look.hash = client.hash_kv(Revision(0)).await.ok().map(|hash| KvHash {
-                    revision: hash.revision,
-                    compacted: hash.compacted,
-                    hash: hash.hash,
-                });
+                look.hash = hash.look(&client).await;
                 let marker = client.marker().await.ok();
                 look.marker = marker.map(|value| String::from_utf8_lossy(&value.unwrap_or_default()).into_owned());
+            } else {
+                hash = Hash::default();
             }
             if facts.send(Fact::Etcd(Box::new(look))).await.is_err() {
                 return;

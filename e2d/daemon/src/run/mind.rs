@@ -13,7 +13,7 @@ use super::look::Looks;
 use super::setting::Setting;
 use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
-use e2d_core::action::{Action, Refusal};
+use e2d_core::action::{Action, Kind, Refusal};
 use e2d_core::id::{BootId, NodeId, Nonce};
 use e2d_core::interview::{self, Question};
 use e2d_core::observe::{Gate, Process, Seen, World};
@@ -220,6 +220,7 @@ impl Mind {
             Fact::Done { track, action, outcome } => self.conclude(track, &action, &outcome),
             Fact::Summed { sum, took } => self.summed(sum, took),
             Fact::Reload => self.reload().await,
+            Fact::Restoring(bytes) => self.world.restoring(Some(bytes)),
             Fact::Again => self.again = true,
             Fact::Stop => {
                 tracing::info!("stopping");
@@ -291,6 +292,9 @@ impl Mind {
             Outcome::Failed(why) => Some(why.clone()),
             _ => None,
         };
+        if kind == Kind::Restore {
+            self.world.restoring(None);
+        }
         match (action, outcome) {
             (_, Outcome::Failed(why)) => tracing::warn!(act = %action, error = %why, "an act failed"),
             (Action::Identify(identity), _) => self.world.identified(identity.clone()),

@@ -124,7 +124,7 @@ impl Hands {
         let launch = describe::launch(&self.setting, launch).map_err(|error| chain(&error))?;
         let database = self.setting.home.join(RESTORED_DATABASE);
         e2d_etcd::durable::remove(&database).map_err(|error| format!("{database}: {error}"))?;
-        archive::fetch(&**store, &listed.archive, SnapshotForm::WithDigest, &database)
+        archive::fetch_counted(&**store, &listed.archive, SnapshotForm::WithDigest, &database, &self.fetched_bytes)
             .await
             .map_err(|error| chain(&error))?;
         let restored = e2d_etcd::restore::restore(&programs, &launch, &database, source.bump).await;
