@@ -82,7 +82,13 @@ impl World {
         let at = self.now;
         self.store_is_outdated = false;
         match look {
-            Ok(value) => (self.store, self.trouble) = (Some(Seen { value, at }), None),
+            Ok(value) => {
+                let shown = value.lineage.as_ref().map(|(lineage, _)| lineage.lineage);
+                if self.store_shows.as_ref().map(|shows| shows.value) != Some(shown) {
+                    self.store_shows = Some(Seen { value: shown, at });
+                }
+                (self.store, self.trouble) = (Some(Seen { value, at }), None);
+            }
             Err(value) => self.trouble = Some(Seen { value, at }),
         }
     }

@@ -16,7 +16,7 @@ pub use policy::{Me, Policy};
 pub use store::{ArchiveSeen, StoreView, Trouble, Version};
 
 use crate::action::Kind;
-use crate::id::{MemberId, NodeId, Nonce, Revision};
+use crate::id::{LineageId, MemberId, NodeId, Nonce, Revision};
 use crate::interview::Interview;
 use crate::lineage::Lineage;
 use crate::memory::{Identity, Recall, State};
@@ -86,6 +86,8 @@ pub struct World {
     pub etcd: Etcd,
     /// The last look at the store that showed something.
     pub store: Option<Seen<StoreView>>,
+    /// The lineage that the looks have shown since then, or that there was none.
+    pub store_shows: Option<Seen<Option<LineageId>>>,
     /// Whether this node has written, or tried to, since that look.
     pub store_is_outdated: bool,
     /// What went wrong at the last look, if it failed; a look that shows something clears it.
@@ -142,6 +144,7 @@ impl World {
             data: None,
             etcd: Etcd::default(),
             store: None,
+            store_shows: None,
             store_is_outdated: false,
             trouble: None,
             listening_since: now,

@@ -12,12 +12,16 @@ use crate::id::{LineageId, NodeId};
 use crate::memory::Phase;
 use crate::observe::{Peer, StoreView, Trouble, World};
 use crate::reason::Reason;
-use crate::word::StoreWord;
+use crate::word::{StoreWord, Word};
 use std::time::Duration;
 
 /// How long news of the store may take to reach everybody who shares it: a look at a slow one takes up to ten seconds
 /// and shows what was there when it began, and a network file system may serve a cached answer for a while.
 const SETTLE: Duration = Duration::from_secs(15);
+
+/// How long a cluster that lives may take to write the object again, where somebody removed it: its leader looks every half
+/// minute.
+const REWRITTEN: Duration = Duration::from_mins(1);
 
 /// How long a node then tells that it sees something else, before it ends: so that the other ends as well.
 const TELL: Duration = Duration::from_secs(3);
@@ -50,7 +54,8 @@ pub fn consider(world: &World) -> Verdict {
     match strange(world) {
         None => Verdict::Idle,
         Some((node, theirs, since)) => {
-            judge(since >= SETTLE + TELL && !is_deleted(world), Reason::StoreNotShared { node, theirs })
+            let is_sure = since >= settle(world, theirs) + TELL && !is_deleted(world);
+            judge(is_sure, Reason::StoreNotShared { node, theirs })
         }
     }
 }
@@ -58,7 +63,15 @@ pub fn consider(world: &World) -> Verdict {
 /// The lineage that another node sees in its store, and this node, which has looked for long enough, does not.
 #[must_use]
 pub(super) fn missed(world: &World) -> Option<LineageId> {
-    strange(world).filter(|(_, _, since)| *since >= SETTLE && !is_deleted(world)).map(|(_, theirs, _)| theirs)
+    let (_, theirs, since) = strange(world)?;
+    (since >= settle(world, theirs) && !is_deleted(world)).then_some(theirs)
+}
+
+/// How long a difference must last to be none of those that pass.
+fn settle(world: &World, theirs: LineageId) -> Duration {
+    let serves = |word: &Word| word.progress.is_some_and(|progress| progress.serves);
+    let lives = |word: &Word| serves(word) && word.place.is_some_and(|place| place.lineage == theirs);
+    if world.words().any(|(_, word)| lives(word)) { SETTLE.max(REWRITTEN) } else { SETTLE }
 }
 
 /// What this node sees in its store, while it has started nothing.
@@ -72,12 +85,15 @@ fn lineage(view: &StoreView) -> Option<LineageId> {
     view.lineage.as_ref().map(|(lineage, _)| lineage.lineage)
 }
 
-/// Who sees another lineage than this node, which, and for how long this node has looked since.
+/// Who sees another lineage than this node, which, and for how long this node has looked since, and seen what it sees.
 fn strange(world: &World) -> Option<(NodeId, LineageId, Duration)> {
     let ours = lineage(view(world)?);
     let looked_at = world.store.as_ref().map_or(world.now, |seen| seen.at);
+    let shown_since = world.store_shows.as_ref().map(|shows| shows.at).unwrap_or_default();
     let others = world.visible().filter_map(|(node, peer)| match peer.word.as_ref()?.store {
-        StoreWord::Lineage(theirs) if ours != Some(theirs) => Some((node, theirs, looked_at.since(peer.steady_since))),
+        StoreWord::Lineage(theirs) if ours != Some(theirs) => {
+            Some((node, theirs, looked_at.since(peer.steady_since.max(shown_since))))
+        }
         _ => None,
     });
     others.max_by_key(|(node, _, since)| (*since, *node))

@@ -7,7 +7,7 @@ use e2d_core::action::Action;
 use e2d_core::id::{ArchiveId, Epoch, NodeId, Nonce, Revision};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState, Recorded};
 use e2d_core::memory::Phase;
-use e2d_core::observe::{DataDir, Gate, Process, Seen, Trouble, World};
+use e2d_core::observe::{DataDir, Gate, Process, Seen, StoreView, Trouble, Version, World};
 use e2d_core::plan;
 use e2d_core::vow::Vow;
 use e2d_core::word::{EtcdWord, KvHash, Progress, StoreWord, Word};
@@ -435,6 +435,41 @@ fn a_store_of_its_own_is_its_own_trouble() {
         peer.word.as_mut().unwrap().store = StoreWord::Absent;
     }
     assert!(matches!(plan::plan(&world).node, Some(Action::Refuse { .. })), "nobody does");
+}
+
+/// S13 S14: who removes the object of a cluster that lives, or all that is in its store, ends no node by it: the leader
+/// writes it again. A node whose own store never shows it is refused all the same.
+#[test]
+fn an_object_that_was_removed_ends_nobody() {
+    let live = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::quiet(3, true);
+    world.me.peer_url = worlds::url(9);
+    world.identity.as_mut().unwrap().node = node(44);
+    world.recall.lineage = Some(live.clone());
+    for n in 1..=3 {
+        meet(&mut world, n, member_word(&live, n), Duration::from_hours(1));
+    }
+    let refuses = |world: &World| matches!(plan::plan(world).node, Some(Action::Refuse { .. }));
+    let look = |world: &mut World, lineage: Option<&Lineage>| {
+        let lineage = lineage.map(|lineage| (lineage.clone(), Version("v".to_owned())));
+        world.see_store(Ok(StoreView { lineage, ..StoreView::default() }));
+    };
+    look(&mut world, Some(&live));
+    assert!(!refuses(&world));
+    for _ in 0..6 {
+        world.now = world.now + Duration::from_secs(10);
+        look(&mut world, None);
+        let heard = world.now;
+        world.peers.values_mut().for_each(|peer| peer.heard_at = Some(heard));
+        assert!(!refuses(&world), "{}", plan::plan(&world).report);
+    }
+    look(&mut world, Some(&live));
+    for _ in 0..8 {
+        assert!(!refuses(&world));
+        world.now = world.now + Duration::from_secs(10);
+        look(&mut world, None);
+    }
+    assert!(refuses(&world), "it is a store of its own: {}", plan::plan(&world).report);
 }
 
 /// S13: a founder that runs gated and is cut off from the others' etcd holds a restore up for five seconds, and not for ever.
