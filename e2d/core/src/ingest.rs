@@ -87,6 +87,7 @@ impl World {
                 if self.store_shows.as_ref().map(|shows| shows.value) != Some(shown) {
                     self.store_shows = Some(Seen { value: shown, at });
                 }
+                self.store_showed = shown.or(self.store_showed);
                 (self.store, self.trouble) = (Some(Seen { value, at }), None);
             }
             Err(value) => self.trouble = Some(Seen { value, at }),

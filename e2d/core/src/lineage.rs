@@ -271,10 +271,11 @@ impl Lineage {
         (self.epoch, self.seq)
     }
 
-    /// Whether this copy is newer than `other`: of the same lineage, in a later version.
+    /// Whether this copy is newer than `other`: of the same lineage, in a later version. Two of one version are there only
+    /// where no store says which came first; then all prefer the same.
     #[must_use]
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        self.lineage == other.lineage && self.version() > other.version()
+        self.lineage == other.lineage && (self.version(), self.nonce) > (other.version(), other.nonce)
     }
 
     /// Writes the object as JSON, with the owner's mark and, for people, token and cluster id.
@@ -437,5 +438,15 @@ mod tests {
         }
         assert_eq!(lineage.history.len(), HISTORY);
         assert_eq!(lineage.history.last().map(|past| past.epoch), Some(Epoch(100)));
+    }
+
+    /// S1: two copies of one version, which an old copy of the store lets arise, are told apart by all alike.
+    #[test]
+    fn of_two_copies_one_is_newer() {
+        let (copy, other) = (example(), Lineage { nonce: Nonce(0x23), ..example() });
+        assert!(other.is_newer_than(&copy) && !copy.is_newer_than(&other) && !copy.is_newer_than(&example()));
+        let later = Lineage { seq: 2, nonce: Nonce(0), ..example() };
+        assert!(later.is_newer_than(&other) && !other.is_newer_than(&later));
+        assert!(!Lineage { lineage: LineageId(1), seq: 9, ..example() }.is_newer_than(&copy), "of another lineage");
     }
 }

@@ -88,6 +88,8 @@ pub struct World {
     pub store: Option<Seen<StoreView>>,
     /// The lineage that the looks have shown since then, or that there was none.
     pub store_shows: Option<Seen<Option<LineageId>>>,
+    /// The lineage that they last showed, if any of this run did.
+    pub store_showed: Option<LineageId>,
     /// Whether this node has written, or tried to, since that look.
     pub store_is_outdated: bool,
     /// What went wrong at the last look, if it failed; a look that shows something clears it.
@@ -145,6 +147,7 @@ impl World {
             etcd: Etcd::default(),
             store: None,
             store_shows: None,
+            store_showed: None,
             store_is_outdated: false,
             trouble: None,
             listening_since: now,

@@ -1,6 +1,6 @@
 //! Why a node waits, in words that a person can act on (S21).
 
-use crate::id::{ArchiveId, Epoch, LineageId, MemberId, NodeId};
+use crate::id::{ArchiveId, ClusterId, Epoch, LineageId, MemberId, NodeId};
 use crate::lineage::LineageState;
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +14,13 @@ pub enum Reason {
     DataUnseen(String),
     /// etcd's data cannot be read, and nobody could re-seed this node.
     DataUnreadable(String),
+    /// The data that was taken over is of another etcd cluster than the lineage that is known.
+    OtherClusterKnown {
+        /// The cluster of the data.
+        disk: ClusterId,
+        /// The cluster of the lineage.
+        known: ClusterId,
+    },
     /// There is data in the directory of a node that has none.
     UnexpectedData,
     /// The store did not tell anything yet.
@@ -235,6 +242,11 @@ impl fmt::Display for Reason {
                 "the data directory holds etcd data, and this disk has no record of any: move the data away, or remove \
                  the folder e2d beside it to adopt it",
             ),
+            Self::OtherClusterKnown { disk, known } => write!(
+                f,
+                "this disk is a member of etcd cluster {disk}, and the lineage that is known here is of cluster {known}: move \
+                 the data away to join that one, or name another store and other nodes"
+            ),
             Self::StoreNotSeen => f.write_str("the store was not reached yet"),
             Self::StoreTrouble(what) => {
                 write!(f, "the store cannot be used, which is not the same as an empty store: {what}")
@@ -285,13 +297,13 @@ impl fmt::Display for Reason {
                 patience.as_secs()
             ),
             Self::NotProvedGone(who) => {
-                write!(f, "not proved gone: {}; start them, or say that they are lost for good", who.join(", "))
+                write!(f, "not proved gone: {}; start them, or, where a disk is lost for good, an empty node at its address", who.join(", "))
             }
             Self::EpochHasData(node) => {
                 write!(f, "node {node} holds data of this epoch, and nothing older takes its place")
             }
             Self::NoArchive => f.write_str(
-                "every member is gone and the store has no verified archive to restore: a person must decide",
+                "every member is gone and the store has no archive to restore: a person must decide",
             ),
             Self::LineageStands { epoch, state } => write!(f, "epoch {epoch} is {state}"),
             Self::NewerEpochForms(epoch) => {
@@ -322,7 +334,7 @@ impl fmt::Display for Reason {
             Self::Cloned(addr) => write!(f, "another machine, at {addr}, runs a copy of this disk"),
             Self::Elsewhere(home) => write!(
                 f,
-                "the disk's member belongs at {home}, and this machine is another: this may be a copy, and no quorum could re-seed it; bring it home, or wipe it"
+                "the disk's member belongs at {home}, and this machine is another: this may be a copy, and no quorum could re-seed it; bring it home, and keep it until others serve"
             ),
             Self::ArchiveIsAhead { archive, further, index } => write!(
                 f,

@@ -6,8 +6,8 @@
 //! listen. A proof that needs no waiting is a node's own word that it gave an identity up, or its
 //! successor on the same address.
 
-use crate::id::{MemberId, NodeId};
-use crate::lineage::Recorded;
+use crate::id::{LineageId, MemberId, NodeId};
+use crate::lineage::{Lineage, Recorded};
 use crate::memory::Phase;
 use crate::observe::{DataDir, Member, Peer, Process, World};
 use crate::quorum;
@@ -133,7 +133,7 @@ fn succeed(world: &World, node: Option<NodeId>, peer_url: &str, before: Option<&
         let since = world.peers.get(&successor).map_or(world.now, |peer| peer.steady_since);
         return Some((format!("node {successor} says that it gave the identity {node} up"), since));
     }
-    if world.me.peer_url == peer_url && world.node().is_some_and(|me| me != node) && !world.state_is_unmounted(before) {
+    if world.me.peer_url == peer_url && world.node().is_some_and(|me| me != node) && !is_unmounted_here(world, before) {
         let proof = format!("this disk stands at {peer_url} now, in the place of {node}");
         return Some((proof, world.listening_since));
     }
@@ -151,31 +151,83 @@ fn standing_at<'a>(
         let Some(told) = &peer.word else { return false };
         let direct = peer.heard_at.is_some_and(|at| world.now.since(at) <= world.policy.observation_ttl);
         let from_there = host(peer_url).is_some_and(|host| host == peer.addr.ip().to_string());
-        let unmounted =
-            before.is_some_and(|r| r.mounted && !told.mounted && r.machine.as_deref() == Some(&told.machine));
+        let unmounted = is_unmounted(world, before, told.mounted, &told.machine, peer.steady_since);
         told.peer_url == peer_url && direct && from_there && !unmounted
     })
+}
+
+/// How long the disk of another machine may take to be attached and mounted.
+const ATTACHED: Duration = Duration::from_mins(5);
+
+/// Whether what stands where a mounted disk was may only lack its mount: always on the same machine, and for a while on
+/// another one, to which the disk may be moving.
+fn is_unmounted(world: &World, before: Option<&Recorded>, mounted: bool, machine: &str, since: Moment) -> bool {
+    let Some(before) = before.filter(|before| before.mounted && !mounted) else { return false };
+    before.machine.as_deref() == Some(machine) || world.now.since(since.max(world.listening_since)) < ATTACHED
+}
+
+fn is_unmounted_here(world: &World, before: Option<&Recorded>) -> bool {
+    is_unmounted(world, before, world.me.mounted, &world.me.machine, world.listening_since)
+}
+
+/// Whether a member has founded another lineage since, by its own word, and so never speaks in this one again. Without a
+/// store, where vows part, that happens.
+#[must_use]
+pub(crate) fn has_left(world: &World, lineage: &Lineage, member: &Recorded) -> Option<String> {
+    let (node, told) = world.words().find(|(node, _)| Some(*node) == member.node)?;
+    let place = told.place.filter(|_| !world.policy.has_store)?;
+    let elsewhere = place.lineage != LineageId(0) && place.lineage != lineage.lineage;
+    elsewhere.then(|| format!("node {node} belongs to lineage {} by its own word", place.lineage))
+}
+
+/// Whether so many members have left a lineage that the rest can never commit.
+#[must_use]
+pub(crate) fn is_outvoted(world: &World, lineage: &Lineage) -> bool {
+    let voters = || lineage.members.iter().filter(|member| !member.learner);
+    let left = voters().filter(|member| has_left(world, lineage, member).is_some()).count();
+    quorum::reached(left, voters().count())
+}
+
+/// Whether nobody but this node can have anything of the epoch: each other member is gone, has left, or never ran in it.
+#[must_use]
+pub(crate) fn others_have_nothing(world: &World, lineage: &Lineage) -> bool {
+    let has_nothing = |member: &&Recorded| {
+        let gone = || prove_gone(world, member.node, &member.peer_url, Some(*member));
+        has_left(world, lineage, member).or_else(gone).or_else(|| prove_empty(world, lineage, member)).is_some()
+    };
+    let mut others = lineage.members.iter().filter(|member| member.node != world.node()).peekable();
+    others.peek().is_some() && others.all(|member| has_nothing(&member))
 }
 
 /// How long a recorded disk must have said that it is empty before a restore rests on it.
 const EMPTY_FOR: Duration = Duration::from_secs(10);
 
-/// Proves that a disk which was recorded before its first start holds nothing of the epoch, by its own word. For a
-/// restore alone: nobody may be left who could still give it data. (One that the record knows to have run gives its
+/// Proves that a disk which was recorded before its first start, a newcomer's or a late founder's, has nothing of the epoch,
+/// by its own word. For a restore alone: nobody may be left who could still give it data. (One that the record knows to have run gives its
 /// identity up when it finds itself empty.)
 #[must_use]
-pub(crate) fn prove_empty(world: &World, member: &Recorded) -> Option<String> {
+pub(crate) fn prove_empty(world: &World, lineage: &Lineage, member: &Recorded) -> Option<String> {
     let node = member.node.filter(|_| !member.started)?;
     let since = if world.node() == Some(node) {
-        let empty = world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty);
-        let here = world.me.peer_url == member.peer_url && !world.state_is_unmounted(Some(member));
+        let vowed = world.state.vows.last().is_some_and(|vow| vow.founds().0 == lineage.lineage);
+        let empty = world.state.phase == Phase::Empty && world.data == Some(DataDir::Empty) && !vowed;
+        let here = world.me.peer_url == member.peer_url && !is_unmounted_here(world, Some(member));
         (empty && here).then_some(world.listening_since)?
     } else {
         let (_, peer) = standing_at(world, &member.peer_url, Some(member)).find(|(id, _)| *id == node)?;
-        peer.word.as_ref().is_some_and(Word::holds_nothing).then_some(peer.steady_since)?
+        peer.word.as_ref().is_some_and(|word| is_idle(word, lineage)).then_some(peer.steady_since)?
     };
     let steady = world.now.since(since.max(world.listening_since));
-    (steady >= EMPTY_FOR).then(|| format!("node {node} says that its disk is empty, for {} s now", steady.as_secs()))
+    let said = || format!("node {node} says that it never ran in this epoch, for {} s now", steady.as_secs());
+    (steady >= EMPTY_FOR).then(said)
+}
+
+/// Whether a disk says that it is empty and has vowed to found nothing of this lineage, or that it promised to found this
+/// claim and never did.
+fn is_idle(word: &Word, lineage: &Lineage) -> bool {
+    let vowed = word.vow.as_ref().is_some_and(|vow| vow.founds().0 == lineage.lineage);
+    let waits = word.phase == Phase::Founding && word.founds(lineage.claim.nonce) && !word.ran;
+    (word.holds_nothing() && !vowed) || waits
 }
 
 /// The host part of a URL, without port and brackets.
@@ -186,12 +238,6 @@ pub(crate) fn host(url: &str) -> Option<&str> {
         return v6.split_once(']').map(|(host, _)| host);
     }
     Some(rest.rsplit_once(':').map_or(rest, |(host, _)| host))
-}
-
-impl World {
-    fn state_is_unmounted(&self, before: Option<&Recorded>) -> bool {
-        before.is_some_and(|r| r.mounted && !self.me.mounted && r.machine.as_deref() == Some(&self.me.machine))
-    }
 }
 
 /// Proves that a listed member may be removed: it is gone or silent for long enough by both

@@ -149,6 +149,10 @@ pub struct Word {
     pub failed: Option<Nonce>,
     /// The seat that it, as the leader, offers.
     pub invitation: Option<Invitation>,
+    /// Whether its etcd has been started in its place.
+    pub ran: bool,
+    /// Whether it may have served clients there.
+    pub opened: bool,
 }
 
 /// A word that cannot be read. It was dropped; the node's earlier word holds.
@@ -186,7 +190,7 @@ impl Word {
     pub fn is_free(&self) -> bool {
         match self.phase {
             Phase::Empty => !self.has_data,
-            Phase::Founding => true,
+            Phase::Founding => !self.opened,
             Phase::Joining | Phase::Member | Phase::Sealed | Phase::Abandoned => false,
         }
     }

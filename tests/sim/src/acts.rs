@@ -102,7 +102,10 @@ pub fn begin(sim: &mut Sim, h: usize, track: Track, action: Action) {
     let delay = match &action {
         Action::Identify(_) | Action::Remember(_) | Action::Recall(_) => sim.millis(1, 8),
         Action::Interview { .. } => Duration::from_millis(1),
-        Action::Restore { .. } => sim.millis(300, 4000) * sim.setup.weight(),
+        Action::Restore { .. } => {
+            let small = sim.millis(300, 4000);
+            sim.setup.restores_within(small)
+        }
         Action::Archive => sim.millis(200, 2500),
         Action::WriteLineage { .. } if sim.hosts[h].access == Access::Slow => sim.millis(1_000, 8_000),
         Action::Start(_) | Action::Stop { .. } => sim.millis(50, 400),

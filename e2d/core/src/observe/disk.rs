@@ -11,6 +11,8 @@ pub enum DataDir {
     Member(DiskData),
     /// Data that etcd would not, or should not, start on; the text says what and why.
     Unreadable(String),
+    /// A database without a log: etcd ended before it had written a word of its own; the text says what there is.
+    Unlogged(String),
     /// The data of a member on which a newer etcd has run than the one that would be started; the text names both.
     NewerData(String),
     /// It could not be looked at, so it may hold anything; the text says why.

@@ -105,7 +105,9 @@ fn take(world: &World) -> Verdict {
 
 fn unreadable(world: &World) -> Verdict {
     match &world.data {
-        Some(DataDir::Unreadable(what)) => Verdict::Wait(Reason::DataUnreadable(what.clone())),
+        Some(DataDir::Unreadable(what) | DataDir::Unlogged(what)) => {
+            Verdict::Wait(Reason::DataUnreadable(what.clone()))
+        }
         _ => Verdict::Idle,
     }
 }
@@ -113,7 +115,7 @@ fn unreadable(world: &World) -> Verdict {
 /// The cluster has got its name.
 fn name(world: &World, place: &Place, lineage: &Lineage) -> Verdict {
     if lineage.cluster_id() != place.cluster {
-        return Verdict::Wait(Reason::UnexpectedData);
+        return Verdict::Wait(Reason::OtherClusterKnown { disk: place.cluster, known: lineage.cluster_id() });
     }
     let place = Place { lineage: lineage.lineage, epoch: lineage.epoch, claim: lineage.claim.nonce, ..*place };
     let state = State { place: Some(place), ..world.state.clone() };

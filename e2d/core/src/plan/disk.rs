@@ -25,7 +25,8 @@ pub fn consider(world: &World) -> Verdict {
         DataDir::NewerData(what) if world.runs().is_none() => {
             return Verdict::Act(Action::Refuse { why: Refusal::NewerData(what.clone()) });
         }
-        DataDir::Empty | DataDir::Member(_) | DataDir::Unreadable(_) | DataDir::NewerData(_) => {}
+        DataDir::Empty | DataDir::Member(_) | DataDir::Unreadable(_) | DataDir::Unlogged(_) | DataDir::NewerData(_) => {
+        }
     }
     let Some(identity) = &world.identity else {
         return Verdict::Act(Action::Identify(fresh(world, vec![])));

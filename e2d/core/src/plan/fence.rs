@@ -10,6 +10,7 @@ use crate::lineage::LineageState;
 use crate::memory::{Phase, State};
 use crate::observe::World;
 use crate::reason::Reason;
+use crate::safety;
 
 /// Considers whether this disk's epoch is over.
 #[must_use]
@@ -24,7 +25,11 @@ pub fn consider(world: &World) -> Verdict {
     let is_newer = lineage.epoch > place.epoch;
     let conflicts = lineage.epoch == place.epoch && lineage.claim.nonce != place.claim;
     if !is_newer && !conflicts {
-        return unseal(world);
+        return if safety::is_outvoted(world, lineage) {
+            abandon(world, "so many of its members have founded another that the rest can never commit".to_owned())
+        } else {
+            unseal(world)
+        };
     }
     // A founder that never served moves on to the claim that names it (see `found`).
     let founds_again = world.state.phase == Phase::Founding

@@ -29,10 +29,15 @@ pub fn consider(world: &World) -> Verdict {
     let Some(founder) = lineage.founder(me) else { return Verdict::Idle };
     // Another machine was meant, with a copy of this disk.
     let meant = safety::host(&founder.peer_url) == safety::host(&world.me.peer_url);
-    if !meant && matches!(world.state.phase, Phase::Empty | Phase::Founding) {
-        return Verdict::Wait(Reason::Elsewhere(founder.peer_url.clone()));
-    }
     let promised = world.state.place.is_some_and(|place| place.claim == lineage.claim.nonce);
+    if !meant && matches!(world.state.phase, Phase::Empty | Phase::Founding) {
+        return match world.state.place.filter(|_| promised && lineage.state == LineageState::Live) {
+            Some(place) => restart::give_way(world, &place, &founder.peer_url),
+            // Its seat may have been given away since.
+            None if lineage.state == LineageState::Live && lineage.recorded(me).is_none() => Verdict::Idle,
+            None => Verdict::Wait(Reason::Elsewhere(founder.peer_url.clone())),
+        };
+    }
     match (world.state.phase, lineage.state) {
         (Phase::Empty | Phase::Founding, LineageState::Forming) if !promised => promise(world, lineage, founder),
         // Late, but still wanted. Nobody is born late: every founder of a birth had promised.
@@ -66,7 +71,7 @@ fn promise(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
         let ours = world.state.place.map_or(lineage.epoch, |place| place.epoch);
         return Verdict::Act(Action::Stop { why: StopReason::Fenced { ours, known: lineage.epoch } });
     }
-    if let Some(DataDir::Member(_) | DataDir::Unreadable(_)) = world.data {
+    if let Some(DataDir::Member(_) | DataDir::Unreadable(_) | DataDir::Unlogged(_)) = world.data {
         return safety::prove_never_served(world)
             .map_or(Verdict::Wait(Reason::UnexpectedData), |evidence| Verdict::Act(Action::Quarantine(evidence)));
     }
@@ -103,7 +108,7 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
     let birth = lineage.claim.kind == ClaimKind::Birth;
     let live = lineage.state == LineageState::Live;
     let has_data = matches!(world.data, Some(DataDir::Member(_)));
-    if let (None, Some(DataDir::Unreadable(what))) = (world.runs(), &world.data) {
+    if let (None, Some(DataDir::Unreadable(what) | DataDir::Unlogged(what))) = (world.runs(), &world.data) {
         return spoilt(world, lineage, what);
     }
     if live && world.runs().is_none() && is_deserted(world, lineage) {
@@ -131,18 +136,9 @@ fn go_on(world: &World, lineage: &Lineage, founder: &Founder) -> Verdict {
     }
 }
 
-/// Whether this claim can be founded no more: this disk never ran in it, and each other member is gone, or has founded
-/// another lineage by its own word (which only happens without a store).
+/// Whether this claim can be founded no more: this disk never ran in it, and no other member has anything of it.
 fn is_deserted(world: &World, lineage: &Lineage) -> bool {
-    let elsewhere = |member: &Recorded| {
-        let told = world.words().find(|(node, _)| Some(*node) == member.node);
-        told.and_then(|(_, word)| word.place).is_some_and(|place| place.lineage != lineage.lineage)
-    };
-    let is_lost = |member: &Recorded| {
-        elsewhere(member) || safety::prove_gone(world, member.node, &member.peer_url, Some(member)).is_some()
-    };
-    let mut others = lineage.members.iter().filter(|member| member.node != world.node()).peekable();
-    !world.state.ran && others.peek().is_some() && others.all(is_lost)
+    !world.state.ran && safety::others_have_nothing(world, lineage)
 }
 
 /// Restored data that cannot be read: restored again if etcd has never run on it, else this founder

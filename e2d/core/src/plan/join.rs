@@ -4,7 +4,7 @@
 //! word. It refuses a seat in an older epoch than the newest it knows, and one in another cluster
 //! than the lineage's.
 
-use super::{Verdict, restart};
+use super::{Verdict, disk, restart};
 use crate::action::{Action, Cluster, Launch};
 use crate::lineage::LineageState;
 use crate::memory::{Phase, Place, State};
@@ -32,6 +32,10 @@ pub fn consider(world: &World) -> Verdict {
     });
     let Some(invitation) = invitation(world) else {
         return match world.state.place {
+            Some(_) if started_joining && restart::joins_nobody(world) => {
+                disk::abandon(world, "it never got as far as to join, and every member is gone".to_owned())
+            }
+            Some(_) if !epoch_answers && world.runs().is_none() => Verdict::Wait(Reason::NoInvitation),
             _ if !epoch_answers => Verdict::Idle,
             Some(place) if started_joining && world.runs().is_none() => restart::unseated(world, &place),
             _ => no_seat(world),

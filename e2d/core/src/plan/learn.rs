@@ -20,6 +20,7 @@ pub fn consider(world: &World) -> Verdict {
 fn newest(world: &World) -> Option<&Lineage> {
     let stored = world.stored().map(|(lineage, _)| lineage);
     let seen = world.copies.values().chain(stored);
+    let order = |copy: &&Lineage| (copy.version(), copy.nonce);
     if let Some(known) = world.lineage() {
         // An empty disk that remembers another cluster belongs to the one whose store it has.
         if let Some(stored) = stored.filter(|stored| stored.lineage != known.lineage && is_unbound(world)) {
@@ -32,16 +33,16 @@ fn newest(world: &World) -> Option<&Lineage> {
         // Without a store a lineage ends with its disks, and others may have been born since.
         if !world.policy.has_store && is_unbound(world) && restore::all_gone(world, known).is_ok() {
             let served = |copy: &&Lineage| copy.lineage != known.lineage && is_served(world, copy.lineage);
-            return world.copies.values().filter(served).max_by_key(|copy| (copy.version(), copy.nonce));
+            return world.copies.values().filter(served).max_by_key(order);
         }
         // A disk that is bound to one lineage and remembers another knows nothing yet of its own.
         let bound = world.state.place.map(|place| place.lineage).filter(|bound| *bound != LineageId(0));
         return match bound.filter(|bound| *bound != known.lineage) {
-            Some(bound) => seen.filter(|copy| copy.lineage == bound).max_by_key(|copy| copy.version()),
-            None => seen.filter(|copy| copy.is_newer_than(known)).max_by_key(|copy| copy.version()),
+            Some(bound) => seen.filter(|copy| copy.lineage == bound).max_by_key(order),
+            None => seen.filter(|copy| copy.is_newer_than(known)).max_by_key(order),
         };
     }
-    stored.or_else(|| vowed(world)).or_else(|| world.copies.values().max_by_key(|copy| (copy.version(), copy.nonce)))
+    stored.or_else(|| vowed(world)).or_else(|| world.copies.values().max_by_key(order))
 }
 
 /// The copy of the lineage that this disk's last vow founds, if that was born.

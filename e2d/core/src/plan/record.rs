@@ -7,9 +7,11 @@
 use super::{Verdict, nonces};
 use crate::action::Action;
 use crate::id::Nonce;
-use crate::lineage::{Lineage, LineageState, Recorded};
+use crate::lineage::{ClaimKind, Lineage, LineageState, Recorded};
+use crate::memory::Phase;
 use crate::observe::{Member, World};
 use crate::reason::Reason;
+use crate::word::Word;
 use std::time::Duration;
 
 /// How long a write may take to be seen by everybody who looks at the store.
@@ -47,6 +49,17 @@ pub fn consider(world: &World) -> Verdict {
     Verdict::Act(Action::WriteLineage { replaces: Some(version.clone()), lineage: Box::new(lineage) })
 }
 
+/// Without a store the record is in the copies of the nodes alone: the leader's, with etcd's list in it, where they differ.
+#[must_use]
+pub(super) fn kept(world: &World) -> Option<Lineage> {
+    let (lineage, place, members) = (world.lineage()?, world.state.place?, world.members()?);
+    let mine = lineage.lineage == place.lineage && lineage.claim.nonce == place.claim;
+    let keeps = !world.policy.has_store && world.leads() && mine && lineage.state == LineageState::Live;
+    let record = of(world, members);
+    let (nonce, _) = nonces(world);
+    (keeps && !same(&record, &lineage.members)).then(|| Lineage { members: record, ..lineage.next(Nonce(nonce)) })
+}
+
 /// The object vanished from the store, or an older one came back, while a quorum lives: it is written again.
 fn put_back(world: &World) -> Verdict {
     let (Some(view), Some(known), Some(place)) = (world.store_view(), world.lineage(), world.state.place) else {
@@ -79,7 +92,7 @@ pub fn of(world: &World, members: &[Member]) -> Vec<Recorded> {
             peer_url: member.peer_url.clone(),
             instance: before.and_then(|recorded| recorded.instance.clone()).or(instance),
             machine: before.and_then(|recorded| recorded.machine.clone()).or(machine),
-            started: member.has_started(),
+            started: has_run(world, member, before, told, own),
             learner: member.learner,
             mounted: before.map(|recorded| recorded.mounted).or(mounted).unwrap_or(false),
         }
@@ -87,6 +100,19 @@ pub fn of(world: &World, members: &[Member]) -> Vec<Recorded> {
     let mut record: Vec<Recorded> = members.iter().map(record).collect();
     record.sort_by_key(|recorded| recorded.member);
     record
+}
+
+/// Whether a member's etcd has run. The founders of a restore bear their names in etcd's list from its beginning.
+fn has_run(world: &World, member: &Member, before: Option<&Recorded>, told: Option<&Word>, own: bool) -> bool {
+    let founds = world.lineage().is_some_and(|lineage| {
+        let restores = !matches!(lineage.claim.kind, ClaimKind::Birth | ClaimKind::Adopt);
+        restores && lineage.claim.founders.iter().any(|founder| lineage.founder_member(founder) == member.id)
+    });
+    let was_seen = || {
+        let ran = told.is_some_and(|word| word.ran || word.phase == Phase::Member);
+        own || ran || world.etcd.heard.contains_key(&member.id) || before.is_some_and(|recorded| recorded.started)
+    };
+    member.has_started() && (!founds || was_seen())
 }
 
 /// Whether two records name the same members at the same places.

@@ -12,6 +12,7 @@ use crate::lineage::Lineage;
 use crate::memory::{Heard, Phase, Place, State};
 use crate::observe::{DataDir, ExitCause, Gate, Process, World};
 use crate::reason::Reason;
+use crate::safety;
 use std::time::Duration;
 
 /// How long the answer of one more member is waited for, when enough others have answered.
@@ -29,7 +30,11 @@ pub fn consider(world: &World) -> Verdict {
     }
     let data = match &world.data {
         Some(DataDir::Member(data)) => data,
-        Some(DataDir::Unreadable(what)) => return damaged(world, what),
+        // It has never said anything in the cluster's name, so that nothing of it is missed.
+        Some(DataDir::Unlogged(_)) if joins_nobody(world) => {
+            return abandon(world, "it never got as far as to join, and every member is gone".to_owned());
+        }
+        Some(DataDir::Unreadable(what) | DataDir::Unlogged(what)) => return damaged(world, what),
         _ => return Verdict::Idle,
     };
     if let Process::Exited { cause, .. } = &world.etcd.process {
@@ -104,6 +109,12 @@ pub(super) fn ask(world: &World) -> Result<(), Verdict> {
     if looked { Ok(()) } else { wait(Reason::StoreNotSeen) }
 }
 
+/// Whether this disk was about to join a cluster of which nobody is left.
+pub(super) fn joins_nobody(world: &World) -> bool {
+    let lineage = world.lineage().filter(|_| world.state.phase == Phase::Joining && world.runs().is_none());
+    lineage.is_some_and(|lineage| safety::others_have_nothing(world, lineage))
+}
+
 /// The members that may still answer: a majority is enough, but whoever is there and knows better is heard.
 fn late(world: &World, place: &Place, interview: &Interview) -> Vec<NodeId> {
     if world.now.since(interview.grown) >= LATE {
@@ -116,7 +127,7 @@ fn late(world: &World, place: &Place, interview: &Interview) -> Vec<NodeId> {
 
 /// A disk that may be a copy gives way to those who serve, and asks nobody: what a copy asks in its original's name
 /// would stand against the original.
-fn give_way(world: &World, place: &Place, home: &str) -> Verdict {
+pub(super) fn give_way(world: &World, place: &Place, home: &str) -> Verdict {
     // What is told to be served now is served without this disk, whose etcd has not run for as long as we listen.
     let apart = world.now.since(world.listening_since) >= world.policy.observation_ttl * 2;
     let serves = world.words().find(|(_, word)| {
@@ -246,9 +257,10 @@ fn remember_others(world: &World) -> Option<crate::memory::Recall> {
     if let Some(members) = world.members() {
         recall.members = super::record::of(world, members);
     }
-    let mut due = recall.members != world.recall.members;
+    let mut due = recall.members != world.recall.members || super::record::kept(world).is_some();
     if due {
-        recall.listed = world.lineage().map(Lineage::version).unwrap_or_default();
+        recall.lineage = super::record::kept(world).or(recall.lineage);
+        recall.listed = recall.lineage.as_ref().map(Lineage::version).unwrap_or_default();
     }
     for (node, peer) in world.visible() {
         let Some(told) = &peer.word else { continue };

@@ -13,7 +13,7 @@ use crate::observe::{ArchiveSeen, DataDir, World};
 use crate::quorum::majority;
 use crate::reason::Reason;
 use crate::safety;
-use crate::word::Word;
+use crate::word::{Known, Word};
 
 /// Whether this disk may found another epoch.
 #[must_use]
@@ -37,6 +37,10 @@ pub fn consider(world: &World) -> Verdict {
     };
     if stored.nonce != lineage.nonce {
         return Verdict::Wait(Reason::StoreLags { stored: stored.seq, known: lineage.seq });
+    }
+    let newer = |known: &Known| known.lineage == lineage.lineage && (known.epoch, known.seq) > lineage.version();
+    if let Some(known) = world.words().filter_map(|(_, word)| word.known).find(newer) {
+        return Verdict::Wait(Reason::StoreLags { stored: stored.seq, known: known.seq });
     }
     let evidence = match all_gone(world, lineage) {
         Ok(evidence) => evidence,
@@ -95,7 +99,9 @@ pub(super) fn all_gone(world: &World, lineage: &Lineage) -> Result<Vec<String>, 
             evidence.push(format!("member {}: {proof}", member.member));
         } else if sealed(member).is_some() {
             evidence.push(format!("member {}: sealed at seq {}", member.member, lineage.seq));
-        } else if let Some(proof) = safety::prove_empty(world, member) {
+        } else if let Some(proof) = safety::prove_empty(world, lineage, member) {
+            evidence.push(format!("member {}: {proof}", member.member));
+        } else if let Some(proof) = safety::has_left(world, lineage, member) {
             evidence.push(format!("member {}: {proof}", member.member));
         } else {
             let node = member.node.map_or_else(|| "no node of ours".to_owned(), |node| format!("node {node}"));

@@ -49,6 +49,8 @@ pub fn word(world: &World) -> Word {
         restored_bytes: world.restored_bytes,
         failed: failed(world),
         invitation: super::learner::invitation(world),
+        ran: world.state.ran,
+        opened: world.state.opened,
     }
 }
 

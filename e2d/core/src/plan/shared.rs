@@ -12,7 +12,7 @@ use crate::id::{LineageId, NodeId};
 use crate::memory::Phase;
 use crate::observe::{Peer, StoreView, Trouble, World};
 use crate::reason::Reason;
-use crate::word::{StoreWord, Word};
+use crate::word::StoreWord;
 use std::time::Duration;
 
 /// How long news of the store may take to reach everybody who shares it: a look at a slow one takes up to ten seconds
@@ -67,11 +67,9 @@ pub(super) fn missed(world: &World) -> Option<LineageId> {
     (since >= settle(world, theirs) && !is_deleted(world)).then_some(theirs)
 }
 
-/// How long a difference must last to be none of those that pass.
+/// How long a difference must last to be none of those that pass: longer where this store was the others' once.
 fn settle(world: &World, theirs: LineageId) -> Duration {
-    let serves = |word: &Word| word.progress.is_some_and(|progress| progress.serves);
-    let lives = |word: &Word| serves(word) && word.place.is_some_and(|place| place.lineage == theirs);
-    if world.words().any(|(_, word)| lives(word)) { SETTLE.max(REWRITTEN) } else { SETTLE }
+    if world.store_showed == Some(theirs) { REWRITTEN } else { SETTLE }
 }
 
 /// What this node sees in its store, while it has started nothing.

@@ -293,7 +293,7 @@ fn a_restore_names_one_archive_for_all() {
     let names: ArchiveId = claim(&world).unwrap().claim.source.unwrap().archive;
     assert_eq!(names, own.id, "older by revision, newer by epoch");
     world.store.as_mut().unwrap().value.archives.clear();
-    assert!(plan::plan(&world).report.to_string().contains("no verified archive"));
+    assert!(plan::plan(&world).report.to_string().contains("no archive to restore"));
 }
 
 /// S3: silence is no proof, and a disk with the epoch's data in sight forbids a restore.
@@ -341,7 +341,7 @@ fn a_newcomer_that_never_started_does_not_hold_a_restore_up() {
     assert_eq!(restores(&old, node(51), 30, another.clone()), None, "so did this disk, and gives its identity up");
 
     old.members.iter_mut().for_each(|member| member.started = false);
-    let says = |n: usize| format!("node {} says that its disk is empty, for 30 s now", node(n));
+    let says = |n: usize| format!("node {} says that it never ran in this epoch, for 30 s now", node(n));
     let evidence = restores(&old, node(41), 30, newcomer.clone()).unwrap();
     assert!(evidence.contains(&says(53)), "{evidence}");
     let not = |change: &dyn Fn(&mut Word)| {

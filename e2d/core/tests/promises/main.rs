@@ -11,6 +11,7 @@ mod births;
 #[cfg(test)]
 mod choices;
 #[cfg(test)]
+mod endings;
 mod evictions;
 #[cfg(test)]
 mod ignorance;

@@ -3,7 +3,7 @@
 use crate::choices::{Scene, cases, scenes};
 use crate::worlds::{self, addr, lineage, node, place, url};
 use e2d_core::action::{Action, Cluster, Launch, Refusal, StopReason};
-use e2d_core::id::{ArchiveId, Digest, Epoch, LineageId, MemberId};
+use e2d_core::id::{ArchiveId, ClusterId, Digest, Epoch, LineageId, MemberId};
 use e2d_core::lineage::{ClaimKind, LineageState};
 use e2d_core::memory::{Identity, Phase, Recall, State};
 use e2d_core::observe::{Gate, Version};
@@ -115,9 +115,10 @@ fn number(reason: &Reason) -> usize {
         Reason::VowsConflict => 52,
         Reason::LeaderUnattended { .. } => 53,
         Reason::OtherLineageStored { .. } => 54,
+        Reason::OtherClusterKnown { .. } => 55,
     }
 }
-const REASONS: usize = 55;
+const REASONS: usize = 56;
 
 /// Each reason, and the values that its sentence must name.
 fn reasons() -> Vec<(Reason, Vec<String>)> {
@@ -130,6 +131,10 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
         (Reason::DataUnseen(said()), vec![said()]),
         (Reason::DataUnreadable(said()), vec![said()]),
         (Reason::UnexpectedData, vec![]),
+        (
+            Reason::OtherClusterKnown { disk: ClusterId(0xd15c), known: ClusterId(0x6e0f) },
+            text(&[&ClusterId(0xd15c), &ClusterId(0x6e0f)]),
+        ),
         (Reason::StoreNotSeen, vec![]),
         (Reason::StoreTrouble(said()), vec![said()]),
         (Reason::BackupsWithoutLineage, vec![]),

@@ -38,7 +38,7 @@ pub(crate) fn url(n: usize) -> String {
     format!("http://10.0.0.{n}:2380")
 }
 
-fn name(node: NodeId) -> String {
+pub(crate) fn name(node: NodeId) -> String {
     format!("host-{node}")
 }
 

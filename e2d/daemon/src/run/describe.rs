@@ -67,7 +67,7 @@ pub(super) fn data(contents: Data, program: EtcdVersion) -> DataDir {
             index: data.last.index,
         }),
         Data::Unlogged { database_bytes } => {
-            DataDir::Unreadable(format!("a database of {database_bytes} bytes and no log beside it"))
+            DataDir::Unlogged(format!("a database of {database_bytes} bytes and no log beside it"))
         }
         Data::Damaged(damage) => DataDir::Unreadable(damage.to_string()),
         strange @ (Data::Foreign { .. } | Data::OtherOwner { .. }) => {

@@ -163,3 +163,46 @@ fn a_vanished_object_is_put_back() {
     world.store_is_outdated = true;
     assert_eq!(consider(&world), Verdict::Idle);
 }
+
+/// S3, S11: the founders of a restore bear their names in etcd's list before their etcd has run: one that comes late has not.
+#[test]
+fn a_restored_founder_has_run_when_it_was_seen_to() {
+    let founder = |n: u64| crate::lineage::Founder {
+        node: NodeId(n * 0x11),
+        name: format!("host-{}", NodeId(n * 0x11)),
+        peer_url: format!("http://10.0.0.{n}:2380"),
+    };
+    let world = |kind: ClaimKind| {
+        let mut world = leader();
+        let claim = &mut world.recall.lineage.as_mut().unwrap().claim;
+        (claim.kind, claim.founders) = (kind, vec![founder(1), founder(2)]);
+        let lineage = world.recall.lineage.clone().unwrap();
+        let id = |n: u64| lineage.founder_member(&founder(n));
+        world.state.place.as_mut().unwrap().member = id(1);
+        let members = [1, 2].map(|n| Member { id: id(n), ..member(n, &founder(n).name) });
+        list(&mut world, members.to_vec());
+        (world, id(2))
+    };
+    let started = |world: &World, id: MemberId| {
+        let record = of(world, world.members().unwrap());
+        assert!(record.iter().any(|member| member.started), "the leader itself runs");
+        record.iter().find(|member| member.member == id).unwrap().started
+    };
+    let (birth, id) = world(ClaimKind::Birth);
+    assert!(started(&birth, id), "nobody is born late");
+    let (restore, id) = world(ClaimKind::Restore);
+    assert!(!started(&restore, id));
+    let mut heard = restore.clone();
+    heard.etcd.heard.insert(id, heard.now);
+    assert!(started(&heard, id));
+    let mut recorded = restore.clone();
+    let members = of(&heard, heard.members().unwrap());
+    recorded.recall.lineage.as_mut().unwrap().members = members;
+    assert!(started(&recorded, id), "what was once seen holds");
+    let mut told = restore;
+    told.see_peer(NodeId(0x22), BootId(2), SocketAddr::from(([10, 0, 0, 2], 7980)), true, None);
+    told.hear_word(NodeId(0x22), Word { phase: Phase::Founding, ..Word::default() });
+    assert!(!started(&told, id));
+    told.hear_word(NodeId(0x22), Word { phase: Phase::Founding, ran: true, ..Word::default() });
+    assert!(started(&told, id));
+}
