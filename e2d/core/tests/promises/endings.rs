@@ -182,7 +182,8 @@ fn without_a_store_the_record_is_in_the_copies() {
     let listed = &mut world.etcd.members.as_mut().unwrap().value;
     let third = listed.iter_mut().find(|member| member.peer_url == url(3)).unwrap();
     (third.id, third.name, third.peer_url) = (seat, worlds::name(node(4)), url(4));
-    let follower = World { etcd: e2d_core::observe::Etcd { status: None, ..world.etcd.clone() }, ..world.clone() };
+    let mut follower = world.clone();
+    follower.etcd.status.as_mut().unwrap().value.leader = Some(seat);
     let Some(Action::Recall(recall)) = plan::plan(&world).node else { panic!("{}", plan::plan(&world).report) };
     let kept = recall.lineage.unwrap();
     let recorded = kept.members.iter().find(|recorded| recorded.member == seat).unwrap();

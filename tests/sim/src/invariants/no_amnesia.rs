@@ -8,6 +8,7 @@
 
 use crate::sim::Sim;
 use e2d_core::id::MemberId;
+use e2d_core::lineage::{Lineage, LineageState};
 use e2d_core::quorum;
 use std::collections::BTreeMap;
 
@@ -47,9 +48,10 @@ pub fn decides(sim: &mut Sim, h: usize) {
 }
 
 /// Whether the disk was set back to before its etcd ran, and nothing is left that knows better: no other machine, and
-/// no object in the store, because somebody deleted it.
+/// in the store no object, because somebody deleted it, or one that only says that this disk is to found what it founds.
 fn is_forgotten(sim: &Sim, h: usize) -> bool {
-    sim.hosts[h].volume.set_back && sim.hosts.len() == 1 && sim.store(h).lineage().is_none()
+    let forms = |lineage: &Lineage| lineage.state == LineageState::Forming;
+    sim.hosts[h].volume.set_back && sim.hosts.len() == 1 && sim.store(h).lineage().is_none_or(forms)
 }
 
 /// Whether a majority of the others could have answered that this disk had more: nobody can know what
