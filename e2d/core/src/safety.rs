@@ -13,7 +13,7 @@ use crate::observe::{DataDir, Member, Peer, Process, World};
 use crate::quorum;
 use crate::reason::Reason;
 use crate::time::Moment;
-use crate::word::{EtcdWord, Word};
+use crate::word::{EtcdWord, Past, Word};
 use std::fmt;
 use std::time::Duration;
 
@@ -226,7 +226,7 @@ pub(crate) fn prove_empty(world: &World, lineage: &Lineage, member: &Recorded) -
 /// claim and never did.
 fn is_idle(word: &Word, lineage: &Lineage) -> bool {
     let vowed = word.vow.as_ref().is_some_and(|vow| vow.founds().0 == lineage.lineage);
-    let waits = word.phase == Phase::Founding && word.founds(lineage.claim.nonce) && !word.ran;
+    let waits = word.phase == Phase::Founding && word.founds(lineage.claim.nonce) && word.past == Past::NeverRan;
     (word.holds_nothing() && !vowed) || waits
 }
 

@@ -44,6 +44,18 @@ pub enum EtcdWord {
     Open,
 }
 
+/// How far a disk's etcd may have come in the disk's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Past {
+    /// It was never started.
+    #[default]
+    NeverRan,
+    /// It may have spoken to other members.
+    Ran,
+    /// It may have served clients.
+    Opened,
+}
+
 /// The digest of a member's whole keyspace at a revision (etcd's `HashKV`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KvHash {
@@ -149,10 +161,8 @@ pub struct Word {
     pub failed: Option<Nonce>,
     /// The seat that it, as the leader, offers.
     pub invitation: Option<Invitation>,
-    /// Whether its etcd has been started in its place.
-    pub ran: bool,
-    /// Whether it may have served clients there.
-    pub opened: bool,
+    /// How far its etcd may have come there.
+    pub past: Past,
 }
 
 /// A word that cannot be read. It was dropped; the node's earlier word holds.
@@ -190,7 +200,7 @@ impl Word {
     pub fn is_free(&self) -> bool {
         match self.phase {
             Phase::Empty => !self.has_data,
-            Phase::Founding => !self.opened,
+            Phase::Founding => self.past < Past::Opened,
             Phase::Joining | Phase::Member | Phase::Sealed | Phase::Abandoned => false,
         }
     }

@@ -144,7 +144,7 @@ pub fn go_on(sim: &mut Sim, step: Step) {
                 process.world.restoring(Some(done));
             }
             let pause = rest.min(PROGRESS_EVERY);
-            let stage = if rest > pause { Stage::GoOn(rest - pause) } else { Stage::Effect };
+            let stage = if rest > pause { Stage::GoOn(rest.saturating_sub(pause)) } else { Stage::Effect };
             then(sim, pause, act, stage);
         }
         Stage::Effect => {

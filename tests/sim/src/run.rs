@@ -1,6 +1,7 @@
 //! One seed: faults on and invariants watched, then faults off and everything must heal.
 
 use crate::faults::Fault;
+use crate::host::Host;
 use crate::invariants::comes_back::{self, End};
 use crate::mutants::Mutant;
 use crate::setup::Setup;
@@ -70,7 +71,7 @@ pub fn run_setup(setup: Setup, traced: bool) -> Outcome {
             break;
         }
         step += 1;
-        if sim.hosts.iter().any(|host| host.restores()) {
+        if sim.hosts.iter().any(Host::restores) {
             steps = steps.max(step + STEPS_AFTER).min(MOST_STEPS);
         }
     }

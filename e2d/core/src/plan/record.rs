@@ -11,7 +11,7 @@ use crate::lineage::{ClaimKind, Lineage, LineageState, Recorded};
 use crate::memory::Phase;
 use crate::observe::{Member, World};
 use crate::reason::Reason;
-use crate::word::Word;
+use crate::word::{Past, Word};
 use std::time::Duration;
 
 /// How long a write may take to be seen by everybody who looks at the store.
@@ -109,7 +109,7 @@ fn has_run(world: &World, member: &Member, before: Option<&Recorded>, told: Opti
         restores && lineage.claim.founders.iter().any(|founder| lineage.founder_member(founder) == member.id)
     });
     let was_seen = || {
-        let ran = told.is_some_and(|word| word.ran || word.phase == Phase::Member);
+        let ran = told.is_some_and(|word| word.past > Past::NeverRan || word.phase == Phase::Member);
         own || ran || world.etcd.heard.contains_key(&member.id) || before.is_some_and(|recorded| recorded.started)
     };
     member.has_started() && (!founds || was_seen())

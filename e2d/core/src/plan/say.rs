@@ -3,7 +3,7 @@
 use crate::lineage::LineageState;
 use crate::memory::Phase;
 use crate::observe::{DataDir, Gate, World};
-use crate::word::{EtcdWord, Known, Progress, StoreWord, Word};
+use crate::word::{EtcdWord, Known, Past, Progress, StoreWord, Word};
 use std::time::Duration;
 
 /// This node's word.
@@ -49,8 +49,11 @@ pub fn word(world: &World) -> Word {
         restored_bytes: world.restored_bytes,
         failed: failed(world),
         invitation: super::learner::invitation(world),
-        ran: world.state.ran,
-        opened: world.state.opened,
+        past: match (world.state.opened, world.state.ran) {
+            (true, _) => Past::Opened,
+            (false, true) => Past::Ran,
+            (false, false) => Past::NeverRan,
+        },
     }
 }
 

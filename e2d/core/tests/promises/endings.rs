@@ -7,7 +7,7 @@ use e2d_core::lineage::{ClaimKind, Lineage, LineageState, Recorded};
 use e2d_core::memory::{Phase, Place, State};
 use e2d_core::observe::{DataDir, Gate, Process, World};
 use e2d_core::plan;
-use e2d_core::word::{EtcdWord, StoreWord, Word};
+use e2d_core::word::{EtcdWord, Past, StoreWord, Word};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -64,7 +64,9 @@ fn a_newcomer_that_joined_nobody_is_free_again() {
         assert!(gives_up(&world), "{data:?}: {}", plan::plan(&world).report);
     }
     let (mut world, live) = newcomer(DataDir::Unreadable("a torn record".to_owned()));
-    [1, 2].map(|n| meet(&mut world, n, successor(&live, n), HOUR));
+    for n in [1, 2] {
+        meet(&mut world, n, successor(&live, n), HOUR);
+    }
     assert!(!gives_up(&world), "it may have been a member");
 }
 
@@ -88,10 +90,10 @@ fn late_founders(told: impl FnOnce(&mut Word)) -> (World, Lineage) {
 fn late_founders_do_not_wait_for_one_another() {
     let (world, live) = late_founders(|_| {});
     assert!(gives_up(&world), "{}", plan::plan(&world).report);
-    assert!(!gives_up(&late_founders(|late| late.ran = true).0), "it may have something");
+    assert!(!gives_up(&late_founders(|late| late.past = Past::Ran).0), "it may have something");
     assert!(!gives_up(&late_founders(|late| late.peer_url = url(9)).0), "it stands elsewhere, as a copy does");
     // Nor does a restore wait for them.
-    let restores = |ran: bool| {
+    let restores = |past: Past| {
         let mut world = worlds::quiet(5, true);
         world.identity.as_mut().unwrap().node = node(43);
         world.me.peer_url = url(3);
@@ -99,13 +101,15 @@ fn late_founders_do_not_wait_for_one_another() {
         see_store(&mut world, Some(&live), vec![archive(&live, 70, node(1), true)]);
         for n in [1, 2] {
             let late =
-                Word { phase: Phase::Founding, etcd: EtcdWord::Stopped, progress: None, ran, ..member_word(&live, n) };
+                Word { phase: Phase::Founding, etcd: EtcdWord::Stopped, progress: None, past, ..member_word(&live, n) };
             meet(&mut world, n, late, HOUR);
         }
-        [4, 5].map(|n| meet(&mut world, n, successor(&live, n), HOUR));
+        for n in [4, 5] {
+            meet(&mut world, n, successor(&live, n), HOUR);
+        }
         claims(&world)
     };
-    assert!(restores(false) && !restores(true));
+    assert!(restores(Past::NeverRan) && !restores(Past::Ran));
 }
 
 /// A founder whose machine got another address before it served gives way to those who serve, and waits while nobody does.
@@ -116,7 +120,9 @@ fn a_founder_that_moved_gives_way() {
         let mut world = worlds::settled(&live, Phase::Founding);
         (world.state.ran, world.me.peer_url) = (ran, url(9));
         assert!(!gives_up(&world), "nobody serves");
-        [2, 3].map(|n| meet(&mut world, n, member_word(&live, n), HOUR));
+        for n in [2, 3] {
+            meet(&mut world, n, member_word(&live, n), HOUR);
+        }
         assert!(gives_up(&world), "{kind:?}: {}", plan::plan(&world).report);
         // One that had not even promised, and was removed since, is a newcomer like any other.
         world.state = State::default();
@@ -162,7 +168,9 @@ fn a_restore_waits_for_news_of_a_newer_version() {
     world.identity.as_mut().unwrap().node = node(41);
     world.recall.lineage = Some(old.clone());
     see_store(&mut world, Some(&old), vec![archive(&old, 70, node(1), true)]);
-    [2, 3].map(|n| meet(&mut world, n, successor(&old, n), HOUR));
+    for n in [2, 3] {
+        meet(&mut world, n, successor(&old, n), HOUR);
+    }
     assert!(claims(&world), "{}", plan::plan(&world).report);
     let newer = Lineage { seq: old.seq + 1, ..old.clone() };
     meet(&mut world, 3, Word { known: Some(known(&newer)), ..successor(&old, 3) }, HOUR);

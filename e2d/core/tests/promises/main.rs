@@ -12,6 +12,7 @@ mod births;
 mod choices;
 #[cfg(test)]
 mod endings;
+#[cfg(test)]
 mod evictions;
 #[cfg(test)]
 mod ignorance;

@@ -1,5 +1,6 @@
 //! The one task that knows: it takes facts in, plans, and hands acts out.
 
+mod answers;
 mod counts;
 mod holds;
 mod orders;
@@ -15,7 +16,6 @@ use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
 use e2d_core::action::{Action, Kind, Refusal};
 use e2d_core::id::{BootId, NodeId, Nonce};
-use e2d_core::interview::{self, Question};
 use e2d_core::observe::{Gate, Process, Seen, World};
 use e2d_core::plan::{self, Plan, TRACKS, Track, Verdict};
 use e2d_core::report::Report;
@@ -227,27 +227,6 @@ impl Mind {
                 self.world.stopping = true;
                 self.hands.hurry();
             }
-        }
-    }
-
-    /// Answers what another node asks about its disk, after what was asked is durable. While the same
-    /// file is being written for another reason the question is dropped: its asker repeats it.
-    async fn testify(&mut self, incoming: e2d_gossip::Incoming) {
-        let writing = !self.is_idle(Track::Node);
-        let Ok(question) = serde_json::from_slice::<Question>(&incoming.body) else { return };
-        if writing || question.node != incoming.from.node {
-            return;
-        }
-        let (testimony, recall) = interview::testify(&self.world, &question);
-        let (home, content) = (self.setting.home.clone(), recall.clone());
-        let written = tokio::task::spawn_blocking(move || super::files::recall(&home, &content)).await;
-        match written {
-            Ok(Ok(())) => {
-                self.world.recall = recall;
-                self.talk.answer(&incoming, &testimony).await;
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "a question cannot be answered: nothing can be written down"),
-            Err(error) => tracing::warn!(%error, "a question was not answered"),
         }
     }
 

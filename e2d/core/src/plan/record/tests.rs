@@ -203,6 +203,6 @@ fn a_restored_founder_has_run_when_it_was_seen_to() {
     told.see_peer(NodeId(0x22), BootId(2), SocketAddr::from(([10, 0, 0, 2], 7980)), true, None);
     told.hear_word(NodeId(0x22), Word { phase: Phase::Founding, ..Word::default() });
     assert!(!started(&told, id));
-    told.hear_word(NodeId(0x22), Word { phase: Phase::Founding, ran: true, ..Word::default() });
+    told.hear_word(NodeId(0x22), Word { phase: Phase::Founding, past: Past::Ran, ..Word::default() });
     assert!(started(&told, id));
 }
