@@ -74,9 +74,6 @@ pub(super) fn ask(world: &World) -> Result<(), Verdict> {
         _ => (0, 0),
     };
     let wait = |reason| Err(Verdict::Wait(reason));
-    if let Some(home) = clone::elsewhere(world, &place) {
-        return Err(give_way(world, &place, home));
-    }
     let interview = begun(world)?;
     match interview::weigh(world, &place, term, index, interview) {
         Finding::Clear => {
@@ -145,6 +142,11 @@ pub(super) fn give_way(world: &World, place: &Place, home: &str) -> Verdict {
 
 /// The interview under this start, or the next step towards it.
 fn begun(world: &World) -> Result<&Interview, Verdict> {
+    if let Some(place) = world.state.place
+        && let Some(home) = clone::elsewhere(world, &place)
+    {
+        return Err(give_way(world, &place, home));
+    }
     match &world.interview {
         Some(interview) if interview.start == world.state.start => Ok(interview),
         // This run of the process has raised the count of starts already.

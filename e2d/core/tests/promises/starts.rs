@@ -350,6 +350,25 @@ fn a_late_founder_whose_fellows_are_gone_is_free_again() {
     assert!(!gives_up(&[2, 3], true, restored()), "it may have spoken");
 }
 
+/// S11: a copy of a disk asks nothing in its original's name, damaged or not: an answer to the original would then say that
+/// it had gone back.
+#[test]
+fn a_copy_asks_nothing() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let damages = [None, Some(DataDir::Unreadable("a torn record".to_owned()))];
+    for (damage, moved) in damages.into_iter().flat_map(|damage| [(damage.clone(), false), (damage, true)]) {
+        let mut world = worlds::settled(&lineage, Phase::Member);
+        world.recall.members.clone_from(&lineage.members);
+        world.raised = Some(world.state.start);
+        world.data = damage.clone().or(world.data);
+        if moved {
+            world.me.peer_url = worlds::url(9);
+        }
+        let asks = matches!(plan::plan(&world).node, Some(Action::Interview { .. }));
+        assert_eq!(asks, !moved, "{damage:?}: {}", plan::plan(&world).report);
+    }
+}
+
 /// S11: data lost under a promise costs the identity; an etcd that wrote nothing costs nothing.
 #[test]
 fn a_founder_whose_data_is_missing_gives_its_identity_up() {

@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 pub fn lost(sim: &mut Sim) {
     let holds = |host: &crate::host::Host| host.volume.data.is_some() && !host.gone;
     let nowhere = !sim.hosts.iter().any(holds);
-    if nowhere && !sim.setup.has_store {
+    // A store that nobody ever got to write to, or that somebody emptied, knows of no cluster either.
+    let is_empty = |store: &crate::store::Store| store.lineage().is_none() && store.archives.is_empty();
+    if nowhere && (!sim.setup.has_store || sim.stores.iter().all(is_empty)) {
         sim.ledger.acked.clear();
         sim.ledger.live.clear();
         sim.ledger.served.clear();
