@@ -19,6 +19,7 @@ const FIRST: Duration = Duration::from_millis(100);
 /// How often a seed is greeted at the first pace: for some ten seconds.
 const FAST_TRIES: u32 = 100;
 const SEED_CAP: Duration = Duration::from_secs(2);
+const ALIAS_PAUSE: Duration = Duration::from_secs(10);
 const DEAD_FIRST: Duration = Duration::from_secs(1);
 const DEAD_CAP: Duration = Duration::from_secs(3);
 /// So many silent addresses are greeted at full pace; with more, each waits longer.
@@ -35,6 +36,8 @@ pub(crate) enum Reason {
     Unmet,
     /// Something waits to be sent there.
     Delivery,
+    /// A seed whose process advertises another address, as it seems.
+    Alias,
 }
 
 #[derive(Default)]
@@ -80,6 +83,11 @@ impl Contacts {
         }
     }
 
+    /// Whoever is at the address advertises it.
+    pub(crate) fn forget_alias(&mut self, addr: SocketAddr) {
+        self.aliases.remove(&addr);
+    }
+
     /// The process at `target` is dead: somebody else may be at the seeds that led there.
     pub(crate) fn forget_aliases_of(&mut self, target: SocketAddr) {
         self.aliases.retain(|_, to| *to != target);
@@ -118,6 +126,7 @@ impl Contacts {
         match why {
             Reason::Delivery | Reason::Unmet => FIRST,
             Reason::Seed => backoff(FIRST, FAST_TRIES, SEED_CAP) * crowd,
+            Reason::Alias => ALIAS_PAUSE * crowd,
             Reason::Dead => backoff(DEAD_FIRST, 5, DEAD_CAP) * crowd,
         }
     }

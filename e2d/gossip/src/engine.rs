@@ -235,7 +235,7 @@ impl Engine {
             return;
         }
         let payload = Message::Question(Exchange { id, body: Blob(body) }).encode();
-        let known = self.sessions.at(self.contacts.target(to)).map(|session| (session.peer, session.heard));
+        let known = self.sessions.at(self.target(to)).map(|session| (session.peer, session.heard));
         match known {
             Some((peer, heard)) => {
                 self.send(peer, payload);

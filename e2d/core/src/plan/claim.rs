@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// How long a founder may take over one step that takes as long as there is data, and shows nothing meanwhile: to check,
 /// raise and sync a restored database, to load it, to sum it up.
-const LONG: Duration = Duration::from_mins(5);
+pub(super) const LONG: Duration = Duration::from_mins(5);
 
 /// When a founder last got on, this node included.
 fn progress(world: &World, lineage: &Lineage) -> Moment {

@@ -6,7 +6,7 @@
 //! reopens for clients, followers first (S1, S7, S8, S9).
 
 use super::disk::abandon;
-use super::{Verdict, birth, nonces, restart, turn};
+use super::{Verdict, birth, claim, nonces, restart, turn};
 use crate::action::{Action, Cluster, Launch, Refusal, StopReason};
 use crate::id::{NodeId, Nonce};
 use crate::lineage::{ClaimKind, Founder, Lineage, LineageState, Recorded};
@@ -352,9 +352,16 @@ fn reopen(world: &World, lineage: &Lineage) -> Verdict {
         let founds = lineage.founder(node).is_some() && word.founds(lineage.claim.nonce);
         founds && (word.etcd == EtcdWord::Gated || word.phase == Phase::Member) && !serves(word)
     };
-    let waits = world.words().any(|(node, word)| reopens(node, word) && earlier(node, word));
     let founders = u32::try_from(lineage.claim.founders.len()).unwrap_or(1);
-    if waits && world.now.since(world.lineage_since) < OTHERS * founders {
+    // One that stops and loads takes as long as there is data; one that answers and does not serve may never.
+    let is_worth_it = |node: NodeId, word: &Word| {
+        let patience = if word.progress.is_none() { claim::LONG } else { OTHERS * founders };
+        let since = world.peers.get(&node).map_or(world.lineage_since, |peer| peer.steady_since);
+        world.now.since(since.max(world.lineage_since)) < patience
+    };
+    let is_waited_for =
+        |node: NodeId, word: &Word| reopens(node, word) && earlier(node, word) && is_worth_it(node, word);
+    if world.words().any(|(node, word)| is_waited_for(node, word)) {
         return Verdict::Wait(Reason::OthersReopen);
     }
     Verdict::Act(Action::Stop { why: StopReason::Reopen })

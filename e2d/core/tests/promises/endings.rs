@@ -7,7 +7,7 @@ use e2d_core::lineage::{ClaimKind, Lineage, LineageState, Recorded};
 use e2d_core::memory::{Phase, Place, State};
 use e2d_core::observe::{DataDir, Gate, Process, World};
 use e2d_core::plan;
-use e2d_core::word::{EtcdWord, Past, StoreWord, Word};
+use e2d_core::word::{EtcdWord, Past, Progress, StoreWord, Word};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -158,6 +158,26 @@ fn a_disk_may_be_on_its_way_to_another_machine() {
     assert!(restores(1, false, true) && restores(1, true, true), "a disk is there, and it is another");
     assert!(!restores(4, false, false) && restores(6, false, false));
     assert!(!restores(6, true, false));
+}
+
+/// S4: after a restore one founder after the other starts again for clients, however long each takes to load: the next one's
+/// stop would leave no quorum. One that answers and does not serve is not waited for as long.
+#[test]
+fn a_founder_that_loads_is_waited_for() {
+    let live = lineage(3, 2, LineageState::Live, ClaimKind::Restore);
+    let stops = |etcd: EtcdWord, answers: bool, seconds: u64| {
+        let mut world = worlds::leader(&live);
+        world.etcd.process = Process::Running { gate: Gate::Gated, since: ago(600) };
+        world.lineage_since = ago(600);
+        let told = member_word(&live, 2);
+        let progress = told.progress.filter(|_| answers).map(|progress| Progress { serves: false, ..progress });
+        meet(&mut world, 2, Word { etcd, progress, ..told }, Duration::from_secs(seconds));
+        matches!(plan::plan(&world).node, Some(Action::Stop { .. }))
+    };
+    assert!(!stops(EtcdWord::Stopped, false, 60), "it is between its stop and its start");
+    assert!(!stops(EtcdWord::Open, false, 200), "it loads");
+    assert!(!stops(EtcdWord::Open, true, 10) && stops(EtcdWord::Open, true, 20), "it answers");
+    assert!(stops(EtcdWord::Open, false, 400), "it hangs");
 }
 
 /// While somebody says that it knows a newer version, whose copy is still on its way, nothing is restored by the older.

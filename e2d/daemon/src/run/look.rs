@@ -19,8 +19,7 @@ use e2d_gossip::{KeyFit, Keyring};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// How often our etcd is looked at while it does not serve: how soon it is known to serve.
 const ETCD_UNSETTLED: Duration = Duration::from_millis(50);
@@ -183,22 +182,24 @@ const HASH_WITHIN: Duration = Duration::from_mins(5);
 #[derive(Default)]
 struct Hash {
     newest: Option<KvHash>,
-    under_way: Option<JoinHandle<Option<KvHash>>>,
+    under_way: Option<AbortOnDropHandle<Option<KvHash>>>,
 }
 
 impl Hash {
-    /// The newest, and begins the next.
-    async fn look(&mut self, client: &Client) -> Option<KvHash> {
+    /// The newest, and begins the next where etcd has come to another revision since.
+    async fn look(&mut self, client: &Client, revision: Option<Revision>) -> Option<KvHash> {
         if let Some(done) = self.under_way.take_if(|task| task.is_finished()) {
             self.newest = done.await.ok().flatten();
         }
-        let client = client.within(HASH_WITHIN);
-        self.under_way.get_or_insert_with(|| {
-            tokio::spawn(async move {
-                let hash = client.hash_kv(Revision(0)).await.ok()?;
-                Some(KvHash { revision: hash.revision, compacted: hash.compacted, hash: hash.hash })
-            })
-        });
+        if self.newest.map(|hash| hash.revision) != revision {
+            let client = client.within(HASH_WITHIN);
+            self.under_way.get_or_insert_with(|| {
+                AbortOnDropHandle::new(tokio::spawn(async move {
+                    let hash = client.hash_kv(Revision(0)).await.ok()?;
+                    Some(KvHash { revision: hash.revision, compacted: hash.compacted, hash: hash.hash })
+                }))
+            });
+        }
         self.newest
     }
 }
@@ -234,7 +235,7 @@ async fn look_at_etcd(
             let mut look = translate(&seen);
             serves = look.members.is_some();
             if child.gate() == Gate::Gated && serves {
-                look.hash = hash.look(&client).await;
+                look.hash = hash.look(&client, look.status.as_ref().map(|status| status.revision)).await;
                 let marker = client.marker().await.ok();
                 look.marker = marker.map(|value| String::from_utf8_lossy(&value.unwrap_or_default()).into_owned());
             } else {

@@ -2,12 +2,13 @@
 
 mod answers;
 mod counts;
+mod etcd;
 mod holds;
 mod orders;
 mod sums;
 
 use super::act::Hands;
-use super::fact::{EtcdLook, Fact, Outcome};
+use super::fact::{Fact, Outcome};
 use super::files::Files;
 use super::journal::{Entry, Journal, gist};
 use super::look::Looks;
@@ -16,7 +17,7 @@ use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
 use e2d_core::action::{Action, Kind, Refusal};
 use e2d_core::id::{BootId, NodeId, Nonce};
-use e2d_core::observe::{Gate, Process, Seen, World};
+use e2d_core::observe::{ExitCause, Gate, Process, Seen, World};
 use e2d_core::plan::{self, Plan, TRACKS, Track, Verdict};
 use e2d_core::report::Report;
 use e2d_core::time::Moment;
@@ -36,6 +37,8 @@ const RESTFUL: Duration = Duration::from_secs(5);
 /// As [`TICK`], while the cluster is at rest.
 const TICK_AT_REST: Duration = Duration::from_secs(1);
 
+/// How many facts are learned at once, before they are thought about.
+const FACTS_AT_ONCE: usize = 64;
 /// How often systemd's watchdog is told that the mind still thinks; the unit allows a minute.
 const WATCHDOG: Duration = Duration::from_secs(10);
 
@@ -79,6 +82,7 @@ pub(super) struct Mind {
     ready: bool,
     again: bool,
     watched_at: Moment,
+    last_exit: Option<ExitCause>,
     holds: Holds,
     orders: Orders,
     sums: Sums,
@@ -126,6 +130,7 @@ impl Mind {
             ready: false,
             again: false,
             watched_at: Moment::default(),
+            last_exit: None,
             holds,
             orders: Orders::default(),
             sums: Sums::default(),
@@ -144,7 +149,9 @@ impl Mind {
                 Ok(None) => return Ending::Stopped,
                 Err(_) => {}
             }
-            while let Ok(fact) = inbox.try_recv() {
+            // However many come, and however long each takes on a slow disk, it is thought about them in between.
+            for _ in 0..FACTS_AT_ONCE {
+                let Ok(fact) = inbox.try_recv() else { break };
                 self.learn(fact).await;
             }
             if self.world.stopping && self.world.runs().is_none() && self.is_idle(Track::Node) {
@@ -170,6 +177,8 @@ impl Mind {
                 Ok(None) => {}
                 Err(error) => return Ending::Deaf(error),
             }
+            // All that may have taken its time.
+            self.world.now = self.setting.now();
             if let Some(refusal) = self.think().await {
                 self.talk.leave().await;
                 return Ending::Refused(RefusedRun(refusal));
@@ -188,19 +197,9 @@ impl Mind {
     }
 
     async fn learn(&mut self, fact: Fact) {
-        let at = self.world.now;
         match fact {
             Fact::Etcd(look) => self.learn_etcd(*look),
-            Fact::Exited(cause) => {
-                tracing::info!(?cause, "etcd ended");
-                if let e2d_core::observe::ExitCause::Failed(why) = &cause {
-                    self.world.failed(e2d_core::action::Kind::Start, why.clone());
-                }
-                self.world.exited(Process::Exited { cause, at });
-                self.count().etcd_exits += 1;
-                self.world.data = None;
-                self.hands.inspect();
-            }
+            Fact::Exited(cause) => self.exited(cause),
             Fact::Store(look) => self.learn_store(*look),
             Fact::Data(data) => self.world.see_data(data),
             Fact::Gossip(view) => {
@@ -230,34 +229,6 @@ impl Mind {
         }
     }
 
-    fn learn_etcd(&mut self, look: EtcdLook) {
-        let at = look.at;
-        // A look that began before this etcd did is none of it.
-        if !matches!(self.world.etcd.process, Process::Running { since, .. } if since <= at) {
-            return;
-        }
-        let claim = self.world.state.place.map(|place| place.claim.to_string());
-        let etcd = &mut self.world.etcd;
-        if let Some(value) = look.status {
-            etcd.status = Some(Seen { value, at });
-        }
-        etcd.listening_since = look.listening_since;
-        etcd.heard.extend(look.heard);
-        etcd.hash = look.hash;
-        etcd.marked = look.marker.map(|marker| claim.is_some_and(|claim| marker.contains(&claim)));
-        if let Some(members) = look.members {
-            self.world.see_members(members, at);
-        }
-        self.world.endured();
-        if !self.ready && self.world.serves() && self.world.runs() == Some(Gate::Open) {
-            self.ready = true;
-            tracing::info!("Server is ready!");
-            if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-                tracing::warn!(%error, "systemd was not told");
-            }
-        }
-    }
-
     fn is_idle(&self, track: Track) -> bool {
         self.busy[track as usize].is_none()
     }
@@ -280,9 +251,7 @@ impl Mind {
             (Action::Remember(state), _) => self.world.remembered((**state).clone()),
             (Action::Recall(recall), _) => self.world.recalled((**recall).clone()),
             (Action::Interview { start }, _) => self.world.interviewing(*start),
-            (Action::Start(_), Outcome::Started(gate)) => {
-                self.world.started(Process::Running { gate: *gate, since: now });
-            }
+            (Action::Start(_), Outcome::Started(gate)) => self.started(*gate),
             (Action::AddLearner { node, .. }, Outcome::Added(member)) => {
                 self.world.sponsor(*member, *node);
             }

@@ -214,10 +214,13 @@ pub(super) fn take_in(world: &mut World, view: &View, heard: &mut Heard) -> Told
     told
 }
 
-/// Of several processes of one node the one that lives, else the last that lived: with one row a process, a node that
+/// Of several processes of one node the one that lives, else one that may, else the last that lived: with one row a process, a node that
 /// starts again would never be steady.
 fn one_a_node<'a>(peers: impl Iterator<Item = &'a PeerStatus>) -> BTreeMap<NodeId, &'a PeerStatus> {
-    let order = |status: &PeerStatus| (status.state != State::Down, status.since);
+    let order = |status: &PeerStatus| {
+        let life = [State::Down, State::Suspect, State::Alive].iter().position(|state| *state == status.state);
+        (life, status.since)
+    };
     let mut rows: BTreeMap<NodeId, &PeerStatus> = BTreeMap::new();
     for status in peers {
         let row = rows.entry(status.peer.node).or_insert(status);
@@ -300,6 +303,14 @@ mod tests {
         for seen in [[lives, died, other], [other, died, lives], [died, lives, other]] {
             let rows = one_a_node(seen.iter());
             assert_eq!((rows[&NodeId(1)], rows[&NodeId(2)], rows.len()), (&lives, &other, 2), "{seen:?}");
+        }
+        let fresh = process(1, 5, State::Alive, 5);
+        for seen in [[fresh, lives], [lives, fresh]] {
+            assert_eq!(
+                one_a_node(seen.iter())[&NodeId(1)],
+                &fresh,
+                "the former one is dying, however late it is noticed"
+            );
         }
         for seen in [[died, died_later], [died_later, died]] {
             assert_eq!(one_a_node(seen.iter())[&NodeId(1)], &died_later, "the last that lived");

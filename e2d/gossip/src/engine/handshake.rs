@@ -8,7 +8,7 @@
 use super::{Engine, SMALL};
 use crate::contacts::Reason;
 use crate::identity::Identity;
-use crate::peers::State;
+use crate::peers::{Row, State};
 use crate::timers::Timer;
 use crate::wire::{Challenge, Hello, HelloReply, Message};
 use foca::State as SwimState;
@@ -53,7 +53,7 @@ impl Engine {
 
     fn reason(&self, addr: SocketAddr) -> Option<Reason> {
         let is_seed = self.contacts.is_seed(addr);
-        let target = self.contacts.target(addr);
+        let target = self.target(addr);
         let row = self.peers.at(target);
         if addr == self.me.peer.addr || target == self.me.peer.addr {
             None
@@ -62,12 +62,19 @@ impl Engine {
         } else if let Some(row) = row.filter(|row| row.is_live()) {
             let peer = row.identity.peer;
             let is_unmet = self.is_small() && self.sessions.of(peer.node, peer.boot).is_none();
-            is_unmet.then_some(Reason::Unmet)
+            let is_alias = is_seed && target != addr;
+            is_unmet.then_some(Reason::Unmet).or(is_alias.then_some(Reason::Alias))
         } else if is_seed {
             Some(Reason::Seed)
         } else {
             row.map(|_| Reason::Dead)
         }
+    }
+
+    /// Who is meant by an address: whoever is met there, else whoever said that it is there too.
+    pub(super) fn target(&self, addr: SocketAddr) -> SocketAddr {
+        let is_met = self.sessions.at(addr).is_some() || self.peers.at(addr).is_some_and(Row::is_live);
+        if is_met { addr } else { self.contacts.target(addr) }
     }
 
     pub(super) fn is_small(&self) -> bool {
@@ -96,9 +103,11 @@ impl Engine {
     }
 
     pub(super) fn receive_hello_reply(&mut self, reply: &HelloReply) {
-        let echo = reply.echo.filter(|echo| echo.addr != reply.from.peer.addr);
-        if let Some(echo) = echo.filter(|echo| self.challenges.is_fresh(*echo, self.now)) {
-            self.follow_alias(echo.addr, reply.from.peer.addr);
+        let at = reply.from.peer.addr;
+        match reply.echo.filter(|echo| self.challenges.is_fresh(*echo, self.now)) {
+            Some(echo) if echo.addr != at => self.follow_alias(echo.addr, at),
+            Some(_) => self.contacts.forget_alias(at),
+            None => {}
         }
         if let Some(bump) = reply.exceed {
             self.exceed(bump);

@@ -3,7 +3,7 @@
 use crate::world::{Packet, World, addr, millis, ring};
 use bytes::Bytes;
 use e2d_core::id::NodeId;
-use e2d_gossip::{Input, Item, PeerStatus, Rejection, Via};
+use e2d_gossip::{Event, Input, Item, PeerStatus, Rejection, Via};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -76,6 +76,35 @@ fn a_tape_played_to_others_changes_nothing() {
     assert_eq!(world.seen.len(), seen);
     world.run(SECOND * 20);
     assert!(world.is_whole());
+}
+
+/// S18: somebody on the way copies a fresh hello to another node than it was meant for. Whoever it was meant for may know the
+/// way better, be silent until later, or not be known to the other: questions to it reach it all the same.
+#[test]
+fn a_hello_brought_to_another_turns_no_question_away() {
+    for seed in 0..5 {
+        let mut world = World::new(seed);
+        world.start(2, &[]);
+        world.tape = Some(Vec::new());
+        world.start(0, &[1, 2]);
+        for _ in 0..20 {
+            for packet in world.take_tape().into_iter().filter(|packet| packet.from == addr(0) && packet.to == addr(1))
+            {
+                world.inject(Packet { to: addr(2), ..packet });
+            }
+            world.tape = Some(Vec::new());
+            world.run(Duration::from_millis(100));
+        }
+        world.start(1, &[]);
+        world.run(SECOND * 30);
+        world.give(0, Input::Ask { to: addr(1), id: 7, body: "who".into() });
+        world.run(SECOND);
+        let asked = |n: u32| {
+            let is_asked = |event: &Event| matches!(event, Event::Question { id: 7, .. });
+            world.seen.iter().filter(|seen| seen.by == addr(n) && is_asked(&seen.event)).count()
+        };
+        assert_eq!((asked(1), asked(2)), (1, 0), "seed {seed}");
+    }
 }
 
 #[test]

@@ -20,6 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
+/// How long the store may take to take the lineage object.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+/// How long the store may take to take a part of an archive. etcd keeps every page of the snapshot for as long as that is
+/// read, and grows meanwhile.
+const TAKEN_WITHIN: Duration = Duration::from_mins(1);
 /// How long one part of a snapshot may take.
 const PART_WITHIN: Duration = Duration::from_secs(30);
 
@@ -30,9 +35,12 @@ impl Hands {
             None => Condition::Absent,
             Some(version) => Condition::Matches(e2d_backup::store::Version(version.0.clone())),
         };
-        match lineage::write(&**store, &content.encode(&owner(&self.setting.keyring(), content)), condition).await {
-            Ok(_) => Outcome::Done,
-            Err(error) => Outcome::Failed(chain(&error)),
+        let object = content.encode(&owner(&self.setting.keyring(), content));
+        match tokio::time::timeout(WRITE_WITHIN, lineage::write(&**store, &object, condition)).await {
+            Ok(Ok(_)) => Outcome::Done,
+            Ok(Err(error)) => Outcome::Failed(chain(&error)),
+            // It may yet arrive. The next look tells, and no other write of ours can come before it unseen.
+            Err(_) => Outcome::Failed(format!("the store did not answer within {} s", WRITE_WITHIN.as_secs())),
         }
     }
 
@@ -177,7 +185,8 @@ async fn write(store: &dyn Store, client: &Client, statement: &Statement) -> Res
 /// Feeds a snapshot into a pipe, part by part.
 async fn pump(mut snapshot: Snapshot, mut sink: tokio::io::DuplexStream) -> Result<(), String> {
     while let Some(chunk) = snapshot.next().await.map_err(|error| chain(&error))? {
-        match sink.write_all(&chunk.bytes).await {
+        let taken = tokio::time::timeout(TAKEN_WITHIN, sink.write_all(&chunk.bytes)).await;
+        match taken.map_err(|_| format!("the store took nothing for {} s", TAKEN_WITHIN.as_secs()))? {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             other => other.map_err(|error| error.to_string())?,
         }

@@ -15,6 +15,11 @@ impl Mind {
             return;
         }
         let (testimony, recall) = interview::testify(&self.world, &question);
+        // Its asker repeats it until it is answered: what is durable need not be made so again.
+        if recall == self.world.recall {
+            self.talk.answer(&incoming, &testimony).await;
+            return;
+        }
         let (home, content) = (self.setting.home.clone(), recall.clone());
         let written = tokio::task::spawn_blocking(move || files::recall(&home, &content)).await;
         match written {
