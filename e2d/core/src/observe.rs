@@ -86,9 +86,9 @@ pub struct World {
     pub etcd: Etcd,
     /// The last look at the store that showed something.
     pub store: Option<Seen<StoreView>>,
-    /// The lineage that the looks have shown since then, or that there was none.
+    /// Which lineage the store shows, or that it shows none, and since when all looks have shown the same.
     pub store_shows: Option<Seen<Option<LineageId>>>,
-    /// The lineage that they last showed, if any of this run did.
+    /// The lineage that the store last showed to this run, if it ever showed one: it may show none by now.
     pub store_showed: Option<LineageId>,
     /// Whether this node has written, or tried to, since that look.
     pub store_is_outdated: bool,

@@ -259,9 +259,10 @@ fn remember_others(world: &World) -> Option<crate::memory::Recall> {
     if let Some(members) = world.members() {
         recall.members = super::record::of(world, members);
     }
-    let mut due = recall.members != world.recall.members || super::record::kept(world).is_some();
+    let kept = super::record::kept(world);
+    let mut due = recall.members != world.recall.members || kept.is_some();
     if due {
-        recall.lineage = super::record::kept(world).or(recall.lineage);
+        recall.lineage = kept.or(recall.lineage);
         recall.listed = recall.lineage.as_ref().map(Lineage::version).unwrap_or_default();
     }
     for (node, peer) in world.visible() {

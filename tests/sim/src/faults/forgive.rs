@@ -47,7 +47,8 @@ fn forgive(sim: &mut Sim, cluster: ClusterId) {
         !quorum::reached(lacks.values().filter(|lacks| **lacks).count(), voters.len())
     });
     // A cluster of one may have shown a revision whose write was never answered; no peer saw it.
-    if kept.len() < acked.len() || voters.len() == 1 {
+    let unanswered = voters.len() == 1 && newest.applied.keys.revision < sim.ledger.revision;
+    if kept.len() < acked.len() || unanswered {
         sim.ledger.acked.insert(cluster, kept);
         sim.ledger.forgiven.insert(cluster);
     }
