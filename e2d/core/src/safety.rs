@@ -171,12 +171,13 @@ fn is_unmounted_here(world: &World, before: Option<&Recorded>) -> bool {
 }
 
 /// Whether a member has founded another lineage since, by its own word, and so never speaks in this one again. Without a
-/// store, where vows part, that happens.
+/// store, where vows part, that happens. Another name for the same etcd cluster is none: its disk speaks here all the time.
 #[must_use]
 pub(crate) fn has_left(world: &World, lineage: &Lineage, member: &Recorded) -> Option<String> {
     let (node, told) = world.words().find(|(node, _)| Some(*node) == member.node)?;
     let place = told.place.filter(|_| !world.policy.has_store)?;
-    let elsewhere = place.lineage != LineageId(0) && place.lineage != lineage.lineage;
+    let other_name = place.lineage != LineageId(0) && place.lineage != lineage.lineage;
+    let elsewhere = other_name && place.cluster != lineage.cluster_id();
     elsewhere.then(|| format!("node {node} belongs to lineage {} by its own word", place.lineage))
 }
 

@@ -272,3 +272,24 @@ fn who_is_left_by_a_stillborn_cluster_joins_the_other() {
     let Some(Action::Recall(recall)) = plan::plan(&world).node else { panic!("{}", plan::plan(&world).report) };
     assert_eq!(recall.lineage.unwrap().lineage, lives.lineage);
 }
+
+/// Another name for the same etcd cluster is no other cluster: two nodes that took over etcd's own data named it differently, as
+/// one with a store and one without do. Nobody left.
+#[test]
+fn another_name_for_the_same_cluster_leaves_nobody() {
+    let mut named = lineage(3, 1, LineageState::Live, ClaimKind::Adopt);
+    named.claim.adopted = Some(e2d_core::id::ClusterId(0xadd));
+    let mut world = worlds::leader(&named);
+    (world.policy.has_store, world.store) = (false, None);
+    for n in [2, 3] {
+        let at = Place { lineage: e2d_core::id::LineageId(0xb0b), claim: e2d_core::id::Nonce(0xb), ..place(&named, n) };
+        meet(&mut world, n, Word { store: StoreWord::None, place: Some(at), ..member_word(&named, n) }, HOUR);
+    }
+    assert!(!gives_up(&world), "{}", plan::plan(&world).report);
+    for n in [2, 3] {
+        let mut told = world.peers[&node(n)].word.clone().unwrap();
+        told.place.as_mut().unwrap().cluster = e2d_core::id::ClusterId(0xeee);
+        meet(&mut world, n, told, HOUR);
+    }
+    assert!(gives_up(&world), "two founded another: {}", plan::plan(&world).report);
+}
