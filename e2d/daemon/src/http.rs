@@ -5,6 +5,7 @@
 
 use crate::metrics::{self, Picture};
 use bytes::Bytes;
+use e2d_gossip::{Place, Places};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,12 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// How many connections may be open.
-const MOST_CONNECTIONS: usize = 32;
+/// How many connections may be open, in all and from one address.
+const MOST_CONNECTIONS: (usize, usize) = (64, 16);
 /// How long a handshake, or the head of a request, may take.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// How long a connection may be open.
@@ -49,10 +50,9 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ListenErr
 
 /// Serves for ever.
 pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, picture: watch::Receiver<Arc<Picture>>) {
-    let seats = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Places::new(MOST_CONNECTIONS.0, MOST_CONNECTIONS.1);
     loop {
-        let Ok(seat) = seats.clone().acquire_owned().await else { return };
-        let Some(stream) = accept(&listener).await else { continue };
+        let (stream, place) = accept(&listener, &places).await;
         let (tls, picture) = (tls.clone(), picture.clone());
         tokio::spawn(async move {
             let talk = async {
@@ -66,19 +66,24 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, pictu
                 }
             };
             let _ = timeout(CONNECTION_WITHIN, talk).await;
-            drop(seat);
+            drop(place);
         });
     }
 }
 
-/// The next connection. After an error, such as too many open files, the next try waits a little.
-pub(crate) async fn accept(listener: &TcpListener) -> Option<TcpStream> {
-    match listener.accept().await {
-        Ok((stream, _)) => Some(stream),
-        Err(error) => {
-            tracing::debug!(%error, "a connection was not accepted");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
+/// The next connection for which there is a place; the others are closed. After an error, such as too many open files,
+/// the next try waits a little.
+pub(crate) async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => match places.take(from.ip()) {
+                Some(place) => return (stream, place),
+                None => tracing::debug!(%from, "too many connections: this one is closed"),
+            },
+            Err(error) => {
+                tracing::debug!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 }
@@ -172,6 +177,36 @@ mod tests {
         assert_eq!(said(b"GET /metrics HTTP/1.1\r\nX: y").await, "", "closed without an answer");
         let long = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n{close}", "y".repeat(MOST_HEAD_BYTES));
         assert_eq!(said(long.as_bytes()).await, "HTTP/1.1 431 Request Header Fields Too Large");
+        drop(sender);
+    }
+
+    /// S22: who holds many connections open keeps nobody else out.
+    #[tokio::test]
+    async fn one_address_does_not_fill_the_door() {
+        let listener = listen("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, shown) = watch::channel(Arc::new(picture(true, "open", Duration::ZERO)));
+        let door = tokio::spawn(serve(listener, None, shown));
+        let asked = async |from: &str| {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+            let mut stream = socket.connect(format!("127.0.0.1:{port}").parse().unwrap()).await.unwrap();
+            let mut first = [0; 12];
+            let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\n\r\n").await;
+            let answered = asked.is_ok() && stream.read_exact(&mut first).await.is_ok();
+            answered.then_some(stream).filter(|_| &first == b"HTTP/1.1 200")
+        };
+        let mut held = Vec::new();
+        for _ in 0..MOST_CONNECTIONS.1 {
+            held.push(asked("127.0.0.1").await.unwrap());
+        }
+        assert!(asked("127.0.0.1").await.is_none(), "one too many");
+        assert!(asked("127.0.0.2").await.is_some());
+        held.pop();
+        while asked("127.0.0.1").await.is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        door.abort();
         drop(sender);
     }
 }

@@ -18,6 +18,7 @@ mod mount;
 pub(crate) mod offline;
 mod picture;
 mod setting;
+mod signals;
 mod talk;
 
 use crate::admin;
@@ -28,7 +29,7 @@ use fact::Fact;
 use mind::{Ending, Mind};
 use setting::Setting;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -41,20 +42,31 @@ const ORDERS: usize = 4;
 
 /// Runs one node until it is told to stop, or may not go on.
 pub fn run(config: Config) -> Result<(), Failure> {
+    let signals = signals::Signals::listen().map_err(|error| Failure::advise(error, "signals cannot be received"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| Failure::advise(error, "the system refuses threads: look at its limits"))?;
     // On a worker, like all that it speaks with: a wake-up from one thread to another costs more than most of what is done.
-    let ending = runtime.block_on(async { tokio::spawn(serve(config)).await });
+    let ending = runtime.block_on(async { tokio::spawn(serve(config, signals.clone())).await });
     let ending = ending.unwrap_or_else(|broken| Err(Failure::failed(broken)));
-    runtime.shutdown_background();
-    match ending? {
-        After::End => Ok(()),
-        After::Again => Err(again()),
+    let ending = ending?;
+    match ending {
+        After::End => {
+            runtime.shutdown_background();
+            Ok(())
+        }
+        After::Again => {
+            runtime.shutdown_timeout(THREADS_END_WITHIN);
+            signals.keep();
+            Err(again())
+        }
     }
 }
+
+/// How long the threads of a run may take to end before the program is executed again, which ends them as well.
+const THREADS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// What follows a run.
 enum After {
@@ -81,11 +93,11 @@ fn again() -> Failure {
     Failure::advise(error, "start e2d again: etcd runs on")
 }
 
-async fn serve(config: Config) -> Result<After, Failure> {
+async fn serve(config: Config, signals: signals::Signals) -> Result<After, Failure> {
     let (facts, mut inbox) = mpsc::channel(FACTS);
     let tasks = TaskTracker::new();
     // From here on no signal is lost: one that comes before the mind lives is the first thing that it learns.
-    tasks.spawn(signals(facts.clone()));
+    tasks.spawn(signals::forward(signals, facts.clone()));
     if let Waited::Stopped = wait_for_disk(&config, &mut inbox).await {
         return Ok(After::End);
     }
@@ -161,30 +173,6 @@ const FILES_HINT: &str = "e2d's own files lie in e2d/ in the data directory; a n
 async fn forward(mut orders: mpsc::Receiver<admin::order::Request>, facts: mpsc::Sender<Fact>) {
     while let Some(request) = orders.recv().await {
         if facts.send(Fact::Order(request)).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn signals(facts: mpsc::Sender<Fact>) {
-    let listen = |kind| signal(kind).ok();
-    let (Some(mut term), Some(mut int), Some(mut hup), Some(mut usr2)) = (
-        listen(SignalKind::terminate()),
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::hangup()),
-        listen(SignalKind::user_defined2()),
-    ) else {
-        tracing::error!("signals cannot be received: this process ends by SIGKILL alone, and etcd runs on");
-        return;
-    };
-    loop {
-        let fact = tokio::select! {
-            _ = term.recv() => Fact::Stop,
-            _ = int.recv() => Fact::Stop,
-            _ = usr2.recv() => Fact::Again,
-            _ = hup.recv() => Fact::Reload,
-        };
-        if facts.send(fact).await.is_err() {
             return;
         }
     }

@@ -24,6 +24,7 @@ mod keys;
 mod limiter;
 mod packet;
 mod peers;
+mod places;
 mod sessions;
 mod settings;
 mod shell;
@@ -40,6 +41,7 @@ pub use items::{Item, MAX_ITEM_BYTES, MAX_ORIGINS, MAX_TOPICS};
 pub use keys::{KeyError, KeyFit, Keyring, MasterSecret};
 pub use packet::{MAX_DATAGRAM_BYTES, MAX_FRAME_BYTES};
 pub use peers::{PeerStatus, State};
+pub use places::{Place, Places};
 pub use settings::{Settings, SettingsError, Timing};
 pub use shell::{AskError, Gossip, Incoming, PublishError, ShellCounters, ShellSettings, StartError, View};
 

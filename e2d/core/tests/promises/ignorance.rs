@@ -9,7 +9,7 @@
 
 use crate::choices::{cases, scenes};
 use crate::losses::{self, Loss};
-use e2d_core::action::Action;
+use e2d_core::action::{Action, Kind};
 use e2d_core::id::{MemberId, NodeId};
 use e2d_core::lineage::LineageState;
 use e2d_core::memory::{Phase, Recall};
@@ -62,6 +62,12 @@ struct Intent {
 }
 
 impl Intent {
+    fn extend(&mut self, later: Self) {
+        self.dangers.extend(later.dangers);
+        self.spoke.extend(later.spoke);
+        self.learns |= later.learns;
+    }
+
     fn speaks(&self, decision: &str) -> bool {
         self.spoke.contains(&decision)
     }
@@ -235,7 +241,11 @@ proptest! {
 
     #[test]
     fn ignorance_never_acts(scene in scenes()) {
-        let full = intended(&scene.0);
+        let mut full = intended(&scene.0);
+        // A note that failed is tried again, and what it was in the way of follows.
+        let mut noted = scene.0.clone();
+        [Kind::Recall, Kind::Remember].into_iter().for_each(|kind| noted.succeeded(kind));
+        full.extend(intended(&noted));
         for (loss, less) in losses::all(&scene.0) {
             for danger in intended(&less).dangers {
                 let allowed = full.dangers.contains(&danger) || excuse(&scene.0, &full, loss, danger).is_some();

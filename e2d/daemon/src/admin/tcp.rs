@@ -5,15 +5,15 @@
 
 use super::desk::{Caller, Desk};
 use super::v1::admin_server::AdminServer;
+use e2d_gossip::{Place, Places};
 use e2d_pki::{Certificate, Role};
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,18 +21,18 @@ use tonic::transport::server::Connected;
 
 /// How long a handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
-/// How many connections may be open, those in their handshake included.
-const MOST_CONNECTIONS: usize = 64;
+/// How many connections may be open, those in their handshake included, in all and from one address.
+const MOST_CONNECTIONS: (usize, usize) = (64, 16);
 
 /// A connection whose handshake is done.
 struct Connection {
     stream: TlsStream<TcpStream>,
     caller: Caller,
-    _seat: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Connection {
-    fn new(stream: TlsStream<TcpStream>, seat: OwnedSemaphorePermit) -> Self {
+    fn new(stream: TlsStream<TcpStream>, place: Place) -> Self {
         let (tcp, tls) = stream.get_ref();
         let leaf = tls.peer_certificates().and_then(<[_]>::first).cloned();
         let whom =
@@ -40,7 +40,7 @@ impl Connection {
         let from = tcp.peer_addr().map_or_else(|_| "an unknown address".to_owned(), |addr| addr.ip().to_string());
         let name = format!("{} at {from}", whom.unwrap_or_else(|| "nobody".to_owned()));
         let caller = Caller { role: Role::of_peer(tls), name };
-        Self { stream, caller, _seat: seat }
+        Self { stream, caller, _place: place }
     }
 }
 
@@ -59,14 +59,13 @@ pub(crate) async fn serve(listener: TcpListener, tls: TlsAcceptor, desk: Desk) {
 }
 
 async fn accept(listener: TcpListener, tls: TlsAcceptor, ready: mpsc::Sender<io::Result<Connection>>) {
-    let seats = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Places::new(MOST_CONNECTIONS.0, MOST_CONNECTIONS.1);
     loop {
-        let Ok(seat) = seats.clone().acquire_owned().await else { return };
-        let Some(stream) = crate::http::accept(&listener).await else { continue };
+        let (stream, place) = crate::http::accept(&listener, &places).await;
         let (tls, ready) = (tls.clone(), ready.clone());
         tokio::spawn(async move {
             match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-                Ok(Ok(stream)) => drop(ready.send(Ok(Connection::new(stream, seat))).await),
+                Ok(Ok(stream)) => drop(ready.send(Ok(Connection::new(stream, place))).await),
                 Ok(Err(error)) => tracing::debug!(%error, "a caller of the admin API was turned away"),
                 Err(_) => tracing::debug!("a caller of the admin API said nothing"),
             }

@@ -5,6 +5,7 @@ use crate::rig::{Cluster, PATIENCE};
 use anyhow::{Result, ensure};
 use e2d_testkit::{EtcdVersion, wait_for};
 use rustix::process::Signal;
+use std::time::Duration;
 
 /// How often a node has executed its program again.
 fn again(cluster: &Cluster) -> Result<usize> {
@@ -42,5 +43,20 @@ fn a_stop_is_not_lost_around_a_reload() -> Result<()> {
     }
     let code = cluster.ended(0)?;
     ensure!(code == Some(0) && again(&cluster)? == 0 && cluster.etcd_pid(0).is_none(), "{code:?}");
+    cluster.passed(&calm())
+}
+
+/// S13: nor is one that comes while the program is executed again, at whatever moment of that.
+#[test]
+fn a_stop_is_not_lost_within_a_reload() -> Result<()> {
+    let mut cluster = Cluster::new("within", EtcdVersion::V3_6, 1)?;
+    for milliseconds in [0, 1, 2, 3, 4, 6, 8, 12] {
+        cluster.serve()?;
+        cluster.signal(0, Signal::USR2)?;
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        cluster.signal(0, Signal::TERM)?;
+        let code = cluster.ended(0)?;
+        ensure!(code == Some(0) && cluster.etcd_pid(0).is_none(), "after {milliseconds} ms: {code:?}");
+    }
     cluster.passed(&calm())
 }
