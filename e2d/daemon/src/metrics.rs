@@ -38,6 +38,13 @@ pub struct Picture {
     pub verdicts: Vec<(&'static str, &'static str)>,
 }
 
+impl Picture {
+    /// What people are shown now, with the age of what they see.
+    pub(crate) fn shown(&self) -> StatusReply {
+        StatusReply { age_seconds: self.at.elapsed().as_secs(), ..self.status.clone() }
+    }
+}
+
 impl Default for Picture {
     fn default() -> Self {
         Self { at: Instant::now(), status: StatusReply::default(), numbers: Arc::default(), verdicts: Vec::new() }
@@ -65,6 +72,8 @@ pub struct Numbers {
     pub replacement: Option<Duration>,
     /// When the newest verified archive was taken, by its taker's clock.
     pub verified_at: Option<Timestamp>,
+    /// Archives that the last look at the store left out: there are too many.
+    pub left_out: u32,
     /// Comparisons of a member's keyspace with ours that showed the same.
     pub sums_equal: u64,
     /// And those that showed a difference.

@@ -92,7 +92,7 @@ impl v1::admin_server::Admin for Desk {
     async fn status(&self, call: tonic::Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
         Caller::may(&call, Role::Read).map_err(|refused| *refused)?;
         let picture = self.picture.borrow().clone();
-        Ok(Response::new(picture.status.clone()))
+        Ok(Response::new(picture.shown()))
     }
 
     async fn hold(&self, call: tonic::Request<v1::HoldRequest>) -> Result<Response<v1::HoldReply>, Status> {

@@ -100,6 +100,9 @@ pub(super) async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {
     asked.await.map_err(order::failure)
 }
 
+/// How old a picture may be before that is said, in seconds.
+const STALE: u64 = 5;
+
 /// The first lines: who it is, and what etcd does.
 fn head(reply: &StatusReply) -> Vec<String> {
     if reply.down {
@@ -110,12 +113,17 @@ fn head(reply: &StatusReply) -> Vec<String> {
             format!("disk      {}", reply.data),
         ];
     }
+    // A picture is painted at least each second.
+    let old = (reply.age_seconds >= STALE).then(|| {
+        format!("old       so it was {} s ago: e2d is held up since, by a slow disk perhaps", reply.age_seconds)
+    });
     let serves = if reply.serves { "serves" } else { "does not serve" };
-    vec![
+    let lines = [
         format!("node      {} ({})", reply.name, reply.phase),
         format!("etcd      {} {}, {}, {serves}", reply.etcd_version, reply.etcd, reply.role),
         format!("position  term {}, index {}, revision {}", reply.term, reply.index, reply.revision),
-    ]
+    ];
+    old.into_iter().chain(lines).collect()
 }
 
 fn lineage(reply: &StatusReply) -> Option<String> {
@@ -128,6 +136,9 @@ fn store(reply: &StatusReply) -> Vec<String> {
     let mut lines = vec![format!("store     {} {} of {} archives verified", store.url, store.verified, store.archives)];
     if !store.trouble.is_empty() {
         lines.push(format!("          cannot be used: {}", store.trouble));
+    }
+    if store.left_out > 0 {
+        lines.push(format!("          {} older archives are not looked at: remove some", store.left_out));
     }
     if store.newest_epoch > 0 {
         lines.push(format!("          newest: revision {} of epoch {}", store.newest_revision, store.newest_epoch));
@@ -206,4 +217,29 @@ fn members(reply: &StatusReply) -> String {
         table.row(cells.map(str::to_owned));
     }
     table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::v1::Store;
+    use crate::metrics::Picture;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_picture_says_how_old_it_is() {
+        let picture = Picture::default();
+        assert!(!table(&picture.shown()).contains("old "));
+        tokio::time::advance(Duration::from_secs(42)).await;
+        assert!(table(&picture.shown()).starts_with("old       so it was 42 s ago"), "{}", table(&picture.shown()));
+    }
+
+    #[test]
+    fn archives_that_are_not_looked_at_are_counted() {
+        let shown = |left_out| {
+            let store = Store { archives: 5000, left_out, ..Store::default() };
+            table(&StatusReply { store: Some(store), ..StatusReply::default() })
+        };
+        assert!(shown(7).contains("7 older archives are not looked at") && !shown(0).contains("not looked at"));
+    }
 }

@@ -75,6 +75,8 @@ pub(super) struct StoreLook {
     pub(super) view: StoreView,
     /// When the newest verified archive was taken, by its taker's clock: for people.
     pub(super) verified_at: Option<jiff::Timestamp>,
+    /// How many archives were not looked at: there are too many.
+    pub(super) left_out: u32,
     /// With which key the lineage object was marked.
     pub(super) mark: Mark,
 }

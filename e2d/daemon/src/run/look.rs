@@ -137,7 +137,8 @@ pub(super) async fn look_once(eye: &mut Eye, keyring: &Keyring) -> Result<StoreL
         other_backups: contents.has_others(),
         ..StoreView::default()
     };
-    Ok(StoreLook { view, verified_at, mark })
+    let left_out = u32::try_from(contents.left_out).unwrap_or(u32::MAX);
+    Ok(StoreLook { view, verified_at, left_out, mark })
 }
 
 /// What people are shown of the archives.

@@ -6,6 +6,7 @@ use super::setting::Setting;
 use super::{look, offline};
 use crate::admin::v1::{ClientFiles, Failure, Hold, Member, Peer, StatusReply, Store};
 use crate::config::Security;
+use crate::metrics::Numbers;
 use camino::Utf8Path;
 use e2d_core::id::MemberId;
 use e2d_core::observe::{Gate, World};
@@ -16,7 +17,7 @@ use e2d_core::word::EtcdWord;
 use std::collections::BTreeSet;
 
 /// The picture of one moment.
-pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt: &BTreeSet<MemberId>) -> StatusReply {
+pub(super) fn paint(setting: &Setting, world: &World, report: &Report, numbers: &Numbers) -> StatusReply {
     let status = world.status();
     let said = |wanted: fn(&Verdict) -> bool| {
         report.lines.iter().filter(|line| wanted(&line.verdict)).map(ToString::to_string).collect()
@@ -39,9 +40,9 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt:
         index: status.map_or(0, |status| status.index),
         revision: status.map_or(0, |status| status.revision.0),
         lineage: world.lineage().map(offline::shown),
-        members: members(world, in_doubt),
+        members: members(world, &numbers.in_doubt),
         peers: peers(world),
-        store: store(setting, world),
+        store: store(setting, world, numbers.left_out),
         acts: said(|verdict| matches!(verdict, Verdict::Act(_))),
         waits: said(|verdict| matches!(verdict, Verdict::Wait(_))),
         failures: world
@@ -59,6 +60,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, in_doubt:
         client_files: files(setting),
         advice: advice(world, report).into_iter().chain(setting.former()).collect(),
         down: false,
+        age_seconds: 0,
         data: String::new(),
         certificates: setting.certificates.as_ref().map(Certificates::shown).unwrap_or_default(),
     }
@@ -135,9 +137,9 @@ fn peers(world: &World) -> Vec<Peer> {
     world.peers.iter().map(shown).collect()
 }
 
-fn store(setting: &Setting, world: &World) -> Option<Store> {
+fn store(setting: &Setting, world: &World, left_out: u32) -> Option<Store> {
     let url = setting.store.as_ref()?.describe();
     let trouble = world.trouble.as_ref().map(|seen| seen.value.to_string());
     let archives = world.store.as_ref().map(|seen| seen.value.archives.as_slice()).unwrap_or_default();
-    Some(Store { url, trouble: trouble.unwrap_or_default(), ..look::summary(archives) })
+    Some(Store { url, trouble: trouble.unwrap_or_default(), left_out, ..look::summary(archives) })
 }

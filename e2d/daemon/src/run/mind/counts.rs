@@ -35,8 +35,9 @@ impl Mind {
         });
         match believed {
             Ok(look) => {
-                if self.numbers.verified_at != look.verified_at {
-                    self.count().verified_at = look.verified_at;
+                if (self.numbers.verified_at, self.numbers.left_out) != (look.verified_at, look.left_out) {
+                    let numbers = self.count();
+                    (numbers.verified_at, numbers.left_out) = (look.verified_at, look.left_out);
                 }
                 self.world.see_store(Ok(look.view));
             }
@@ -101,7 +102,7 @@ impl Mind {
     pub(super) fn publish(&self, report: &Report) {
         self.picture.send_replace(Arc::new(Picture {
             at: tokio::time::Instant::now(),
-            status: picture::paint(&self.setting, &self.world, report, &self.numbers.in_doubt),
+            status: picture::paint(&self.setting, &self.world, report, &self.numbers),
             numbers: self.numbers.clone(),
             verdicts: self.speaking.clone(),
         }));
