@@ -28,6 +28,8 @@ pub enum Fault {
         /// Whether the write is done.
         written: bool,
     },
+    /// A write is taken and never answered: the call waits for ever, and takes nothing of its source. Reads go on.
+    Silent,
     /// A download breaks after so many bytes of its span. All else goes on.
     CutDownload {
         /// How many bytes still come.
@@ -103,13 +105,20 @@ impl MemoryStore {
         }
     }
 
+    /// Does not return while the store is silent.
+    async fn answer(&self, key: &Key) {
+        if self.fault(key.as_str(), |fault| fault == Fault::Silent).is_some() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Makes a change, or what a fault makes of it.
     fn change<T>(
         &self,
         key: &Key,
         change: impl FnOnce(&mut BTreeMap<Key, Bytes>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let fault = self.fault(key.as_str(), |fault| !matches!(fault, Fault::CutDownload { .. }));
+        let fault = self.fault(key.as_str(), |fault| !matches!(fault, Fault::CutDownload { .. } | Fault::Silent));
         match fault {
             None => change(&mut self.lock().objects),
             Some(Fault::LostReply { written: true }) => {
@@ -191,9 +200,10 @@ impl Store for MemoryStore {
         bytes: &'a [u8],
         condition: Condition,
     ) -> BoxFuture<'a, Result<Version, StoreError>> {
-        Box::pin(
-            async move { self.change(key, |objects| put_if(objects, key, Bytes::copy_from_slice(bytes), &condition)) },
-        )
+        Box::pin(async move {
+            self.answer(key).await;
+            self.change(key, |objects| put_if(objects, key, Bytes::copy_from_slice(bytes), &condition))
+        })
     }
 
     fn list<'a>(
@@ -224,6 +234,7 @@ impl Store for MemoryStore {
         source: &'a mut (dyn AsyncRead + Send + Unpin),
     ) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
+            self.answer(key).await;
             let mut bytes = Vec::new();
             let failed = |source| StoreError::Source { object: url(key.as_str()), source };
             let size_bytes = source.read_to_end(&mut bytes).await.map_err(failed)?;

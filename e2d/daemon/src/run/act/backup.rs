@@ -36,12 +36,7 @@ impl Hands {
             Some(version) => Condition::Matches(e2d_backup::store::Version(version.0.clone())),
         };
         let object = content.encode(&owner(&self.setting.keyring(), content));
-        match tokio::time::timeout(WRITE_WITHIN, lineage::write(&**store, &object, condition)).await {
-            Ok(Ok(_)) => Outcome::Done,
-            Ok(Err(error)) => Outcome::Failed(chain(&error)),
-            // It may yet arrive. The next look tells, and no other write of ours can come before it unseen.
-            Err(_) => Outcome::Failed(format!("the store did not answer within {} s", WRITE_WITHIN.as_secs())),
-        }
+        write_object(&**store, &object, condition).await
     }
 
     /// Takes a full archive, reads it back, and counts it only when it is sound (S15).
@@ -141,6 +136,16 @@ impl Hands {
     }
 }
 
+/// Writes the lineage object, or says that the store does not answer.
+async fn write_object(store: &dyn Store, object: &[u8], condition: Condition) -> Outcome {
+    match tokio::time::timeout(WRITE_WITHIN, lineage::write(store, object, condition)).await {
+        Ok(Ok(_)) => Outcome::Done,
+        Ok(Err(error)) => Outcome::Failed(chain(&error)),
+        // It may yet arrive. The next look tells, and no other write of ours can come before it unseen.
+        Err(_) => Outcome::Failed(format!("the store did not answer within {} s", WRITE_WITHIN.as_secs())),
+    }
+}
+
 /// Why an archive does not count.
 #[derive(Debug, thiserror::Error)]
 enum Unverified {
@@ -185,18 +190,26 @@ async fn write(store: &dyn Store, client: &Client, statement: &Statement) -> Res
 /// Feeds a snapshot into a pipe, part by part.
 async fn pump(mut snapshot: Snapshot, mut sink: tokio::io::DuplexStream) -> Result<(), String> {
     while let Some(chunk) = snapshot.next().await.map_err(|error| chain(&error))? {
-        let taken = tokio::time::timeout(TAKEN_WITHIN, sink.write_all(&chunk.bytes)).await;
-        match taken.map_err(|_| format!("the store took nothing for {} s", TAKEN_WITHIN.as_secs()))? {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            other => other.map_err(|error| error.to_string())?,
+        if !is_taken(&mut sink, &chunk.bytes).await? {
+            return Ok(());
         }
     }
     sink.shutdown().await.map_err(|error| error.to_string())
 }
 
+/// Whether the store takes a part; it may have ended already.
+async fn is_taken(sink: &mut tokio::io::DuplexStream, part: &[u8]) -> Result<bool, String> {
+    let taken = tokio::time::timeout(TAKEN_WITHIN, sink.write_all(part)).await;
+    match taken.map_err(|_| format!("the store took nothing for {} s", TAKEN_WITHIN.as_secs()))? {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true).map_err(|error| error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use e2d_backup::store::{Fault, MemoryStore};
 
     /// What cannot be verified is written anew once an interval, whoever's clock dated it, and never faster.
     #[test]
@@ -207,5 +220,28 @@ mod tests {
             assert_eq!(is_over(now + minutes(then), hour), over, "{then} minutes");
         }
         assert!(!is_over(now - minutes(9999), Duration::ZERO), "none are taken by the plan");
+    }
+
+    /// S17: a store that takes a write and never answers holds nothing up for good, and the next try goes through.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_store_is_given_up() {
+        let store = MemoryStore::new();
+        store.fail(Fault::Silent, 1);
+        let mut outcomes = Vec::new();
+        for _ in 0..2 {
+            outcomes.push(write_object(&store, b"an object", Condition::Absent).await);
+        }
+        assert!(matches!(&outcomes[0], Outcome::Failed(why) if why.contains("within 30 s")), "{outcomes:?}");
+        assert!(matches!(outcomes[1], Outcome::Done), "{outcomes:?}");
+    }
+
+    /// The same of an archive: etcd does not keep its snapshot open for it. One that ended says itself why.
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_takes_nothing_is_given_up() {
+        let (mut sink, source) = tokio::io::duplex(1 << 20);
+        assert_eq!(is_taken(&mut sink, &[0; 1 << 20]).await, Ok(true), "there is room");
+        assert!(is_taken(&mut sink, &[0]).await.unwrap_err().contains("took nothing for 60 s"));
+        drop(source);
+        assert_eq!(is_taken(&mut sink, &[0]).await, Ok(false));
     }
 }
