@@ -65,7 +65,8 @@ impl Hands {
             Found::Running(child) => {
                 tracing::info!(pid = child.pid(), "running etcd adopted");
                 hands.compare(&child);
-                hands.watch(Arc::new(*child));
+                hands.hold(*child);
+                hands.watch();
             }
             Found::Ended(end) => tracing::info!(cause = ?end.cause, "etcd ended while e2d was away"),
             Found::Nothing => {}
@@ -93,9 +94,14 @@ impl Hands {
         Client::new(Place::Unix(self.setting.home.join(socket::CLIENT)), None, None).await
     }
 
-    /// Takes a running etcd for ours, and tells when it ends.
-    fn watch(self: &Arc<Self>, child: Arc<Child>) {
-        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child.clone());
+    /// Takes a running etcd for ours.
+    fn hold(&self, child: Child) {
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(child));
+    }
+
+    /// Tells when our etcd ends. Whoever is told must know by then that it began.
+    pub(super) fn watch(self: &Arc<Self>) {
+        let Some(child) = self.child() else { return };
         let hands = self.clone();
         self.tasks.spawn(async move {
             let cause = exit(child.ended().await);

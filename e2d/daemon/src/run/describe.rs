@@ -96,8 +96,27 @@ pub(super) fn exit(exit: &Exit) -> ExitCause {
         Cause::RemovedFromCluster => ExitCause::Removed,
         Cause::DataCorrupt => ExitCause::Corrupt(said),
         Cause::NewerData => ExitCause::NewerData(said),
-        cause => ExitCause::Failed(format!("{cause:?}: {said}")),
+        cause => ExitCause::Failed(format!("{}: {said}", how(cause, exit))),
     }
+}
+
+/// How it ended, in words.
+fn how(cause: Cause, exit: &Exit) -> String {
+    let by = match (exit.code, exit.signal) {
+        (Some(code), _) => format!(" with code {code}"),
+        (_, Some(signal)) => format!(" by signal {signal}"),
+        _ => String::new(),
+    };
+    let what = match cause {
+        Cause::DiskFull => "the disk is full",
+        Cause::PortInUse => "a port is taken",
+        Cause::Certificate => "a certificate or a key cannot be used",
+        Cause::BadFlag => "it refuses a flag",
+        Cause::Panicked => "it panicked",
+        Cause::Killed => "it was killed",
+        _ => "it ended",
+    };
+    what.to_owned() + &by
 }
 
 /// What etcd is started with.

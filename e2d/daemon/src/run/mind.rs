@@ -17,7 +17,7 @@ use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
 use e2d_core::action::{Action, Kind, Refusal};
 use e2d_core::id::{BootId, NodeId, Nonce};
-use e2d_core::observe::{ExitCause, Gate, Process, Seen, World};
+use e2d_core::observe::{Gate, Process, Seen, World};
 use e2d_core::plan::{self, Plan, TRACKS, Track, Verdict};
 use e2d_core::report::Report;
 use e2d_core::time::Moment;
@@ -82,7 +82,6 @@ pub(super) struct Mind {
     ready: bool,
     again: bool,
     watched_at: Moment,
-    last_exit: Option<ExitCause>,
     holds: Holds,
     orders: Orders,
     sums: Sums,
@@ -130,7 +129,6 @@ impl Mind {
             ready: false,
             again: false,
             watched_at: Moment::default(),
-            last_exit: None,
             holds,
             orders: Orders::default(),
             sums: Sums::default(),

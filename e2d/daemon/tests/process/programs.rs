@@ -5,6 +5,7 @@ use crate::rig::{Cluster, PATIENCE};
 use anyhow::{Result, ensure};
 use camino::Utf8Path;
 use e2d_testkit::{EtcdVersion, wait_for};
+use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 
 /// What is logged of an adopted etcd that would be another now.
@@ -94,6 +95,33 @@ fn a_restore_is_broken_off_by_a_stop() -> Result<()> {
     cluster.serves(0)?;
     ensure!(cluster.etcdctl(0, &["get", "kept", "--print-value-only"])?.trim() == "1");
     cluster.passed(&calm().allow("an act failed", "that is what is shown"))
+}
+
+/// An etcd that ends as soon as it is started, so that its end may be heard of before its start: it is tried again, in ever
+/// longer steps, what it said is shown, and no ended etcd is taken for one that runs.
+#[test]
+fn an_etcd_that_ends_at_once_is_tried_again() -> Result<()> {
+    let mut cluster = Cluster::new("at_once", EtcdVersion::V3_6, 1)?;
+    let programs = cluster.own_programs()?;
+    ["etcd", "etcdctl", "etcdutl"].iter().try_for_each(|name| cluster.replace(name, EtcdVersion::V3_6))?;
+    let real = programs.join("etcd-real");
+    fs_err::rename(programs.join("etcd"), &real)?;
+    let brief = format!("#!/bin/sh\n[ \"$1\" = --version ] && exec {real} --version\nexit 7\n");
+    program(&programs.join("etcd"), &brief)?;
+    cluster.start(0)?;
+    let tries = |status: &Value| {
+        let failures = status["failures"].as_array().cloned().unwrap_or_default();
+        let start = failures.iter().find(|failure| failure["act"] == "Start").cloned();
+        start.map_or((0, String::new()), |start| (start["count"].as_i64().unwrap_or_default(), start.to_string()))
+    };
+    let status = cluster.until(0, "five tries", |status| tries(status).0 >= 5)?;
+    ensure!(status["etcd"] == "stopped" && tries(&status).1.contains("code 7"), "{status:#}");
+    fs_err::rename(real, programs.join("etcd"))?;
+    cluster.serves(0)?;
+    let log = cluster.log(0)?;
+    let ends = ["pid", "cause"].map(|by| log.matches(&format!("\"etcd ended\",\"{by}\"")).count());
+    ensure!(ends[0] >= 5 && ends[0] == ends[1], "each end counts once: {ends:?}");
+    cluster.passed(&calm())
 }
 
 /// S22: an etcd that is upgraded while e2d runs is started with its own flags, and its data is not taken for that of a

@@ -34,7 +34,7 @@ impl Hands {
         match child::spawn(&etcd, &flags) {
             Ok(child) => {
                 let gate = if child.gate() == e2d_etcd::launch::Gate::Gated { Gate::Gated } else { Gate::Open };
-                self.watch(Arc::new(child));
+                self.hold(child);
                 Outcome::Started(gate)
             }
             Err(error) => Outcome::Failed(chain(&error)),

@@ -6,13 +6,10 @@ use e2d_core::action::Kind;
 use e2d_core::observe::{ExitCause, Gate, Process, Seen};
 
 impl Mind {
-    /// It was started. One that ends at once may be heard to have ended before it is known to have begun.
+    /// It was started. Only now is it told when it ends, however soon that is.
     pub(super) fn started(&mut self, gate: Gate) {
         self.world.started(Process::Running { gate, since: self.world.now });
-        if self.hands.child().is_none() {
-            let at_once = || ExitCause::Failed("it ended as soon as it was started".to_owned());
-            self.exited(self.last_exit.clone().unwrap_or_else(at_once));
-        }
+        self.hands.watch();
     }
 
     /// It has ended.
@@ -21,7 +18,6 @@ impl Mind {
         if let ExitCause::Failed(why) = &cause {
             self.world.failed(Kind::Start, why.clone());
         }
-        self.last_exit = Some(cause.clone());
         self.world.exited(Process::Exited { cause, at: self.world.now });
         self.count().etcd_exits += 1;
         self.world.data = None;
