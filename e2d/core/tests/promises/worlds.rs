@@ -490,11 +490,10 @@ fn restarting(choices: &mut Choices<'_>, size: usize) -> World {
     if choices.chance(20) {
         world.data = Some(DataDir::Unreadable("a torn record".to_owned()));
     }
+    // Nobody is asked before the count of starts is raised.
     if choices.chance(80) {
         world.raised = Some(4);
-    }
-    if choices.chance(80) {
-        world.interview = Some(interview(choices, &lineage, size));
+        world.interview = choices.chance(80).then(|| interview(choices, &lineage, size));
     }
     for n in 2..=size {
         meet(&mut world, n, member_word(&lineage, n), choices.age());
