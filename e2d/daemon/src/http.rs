@@ -76,10 +76,12 @@ pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, pictu
 pub(crate) async fn accept(listener: &TcpListener, places: &Places) -> (TcpStream, Place) {
     loop {
         match listener.accept().await {
-            Ok((stream, from)) => match places.take(from.ip()) {
-                Some(place) => return (stream, place),
-                None => tracing::debug!(%from, "too many connections: this one is closed"),
-            },
+            Ok((stream, from)) => {
+                if let Some(place) = places.take(from.ip()) {
+                    return (stream, place);
+                }
+                tracing::debug!(%from, "too many connections: this one is closed");
+            }
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -180,7 +182,7 @@ mod tests {
         drop(sender);
     }
 
-    /// S22: who holds many connections open keeps nobody else out.
+    /// S22: who holds many connections open keeps nobody at another address out.
     #[tokio::test]
     async fn one_address_does_not_fill_the_door() {
         let listener = listen("[::]:0".parse().unwrap()).await.unwrap();

@@ -23,7 +23,7 @@ mod talk;
 
 use crate::admin;
 use crate::cli::exit::{Exit, Failure};
-use crate::config::{Config, MetricsTransport};
+use crate::config::{Config, MetricsTransport, Network};
 use crate::http;
 use fact::Fact;
 use mind::{Ending, Mind};
@@ -51,18 +51,13 @@ pub fn run(config: Config) -> Result<(), Failure> {
     // On a worker, like all that it speaks with: a wake-up from one thread to another costs more than most of what is done.
     let ending = runtime.block_on(async { tokio::spawn(serve(config, signals.clone())).await });
     let ending = ending.unwrap_or_else(|broken| Err(Failure::failed(broken)));
-    let ending = ending?;
-    match ending {
-        After::End => {
-            runtime.shutdown_background();
-            Ok(())
-        }
-        After::Again => {
-            runtime.shutdown_timeout(THREADS_END_WITHIN);
-            signals.keep();
-            Err(again())
-        }
+    if let Ok(After::Again) = ending {
+        runtime.shutdown_timeout(THREADS_END_WITHIN);
+        return Err(again(&signals));
     }
+    // A thread that a store or a resolver holds up is not waited for.
+    runtime.shutdown_background();
+    ending.map(drop)
 }
 
 /// How long the threads of a run may take to end before the program is executed again, which ends them as well.
@@ -78,7 +73,7 @@ enum After {
 
 /// Executes this program again, with the same arguments: the new version of it, if it was replaced.
 /// Returns only if that fails.
-fn again() -> Failure {
+fn again(signals: &signals::Signals) -> Failure {
     use std::os::unix::process::CommandExt as _;
     let program = match std::env::current_exe() {
         // So the kernel names a program that was replaced while it ran.
@@ -89,6 +84,7 @@ fn again() -> Failure {
         Err(error) => return Failure::advise(error, "start e2d again: etcd runs on"),
     };
     tracing::info!(program = %program.display(), "executing the program again, etcd runs on");
+    signals.keep();
     let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
     Failure::advise(error, "start e2d again: etcd runs on")
 }
@@ -98,8 +94,8 @@ async fn serve(config: Config, signals: signals::Signals) -> Result<After, Failu
     let tasks = TaskTracker::new();
     // From here on no signal is lost: one that comes before the mind lives is the first thing that it learns.
     tasks.spawn(signals::forward(signals, facts.clone()));
-    if let Waited::Stopped = wait_for_disk(&config, &mut inbox).await {
-        return Ok(After::End);
+    if let Some(told) = wait_for_disk(&config, &mut inbox).await {
+        return Ok(told);
     }
     let setting = Arc::new(Setting::prepare(config).await?);
     let files = files::load(&setting.home).map_err(|error| {
@@ -108,6 +104,9 @@ async fn serve(config: Config, signals: signals::Signals) -> Result<After, Failu
     })?;
     let hands = act::Hands::take_up(setting.clone(), facts.clone(), tasks.clone())
         .map_err(|error| Failure::advise(error, "see whether another e2d or etcd uses the data directory"))?;
+    if hands.child().is_none() {
+        find_room(&setting.config.network).await?;
+    }
     let looks = look::start(&setting, &hands, &facts, &tasks);
     let (picture, shown) = watch::channel(Arc::default());
     let (orders, ordered) = mpsc::channel(ORDERS);
@@ -129,20 +128,34 @@ async fn serve(config: Config, signals: signals::Signals) -> Result<After, Failu
     }
 }
 
-/// How the wait for the data disk ended.
-enum Waited {
-    /// It is there.
-    Mounted,
-    /// The process was told to stop: nothing of ours can run without that disk.
-    Stopped,
+/// Waits for the data disk, or until the process is told to end: nothing of ours can run without that disk.
+async fn wait_for_disk(config: &Config, inbox: &mut mpsc::Receiver<Fact>) -> Option<After> {
+    let told = async {
+        loop {
+            match inbox.recv().await {
+                Some(Fact::Stop) | None => return After::End,
+                Some(Fact::Again) => return After::Again,
+                // Nothing was read yet that could be read again.
+                Some(_) => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = mount::wait(&config.site) => None,
+        after = told => Some(after),
+    }
 }
 
-async fn wait_for_disk(config: &Config, inbox: &mut mpsc::Receiver<Fact>) -> Waited {
-    let stop = async { while !matches!(inbox.recv().await, Some(Fact::Stop) | None) {} };
-    tokio::select! {
-        () = mount::wait(&config.site) => Waited::Mounted,
-        () = stop => Waited::Stopped,
+/// Sees that etcd will find its addresses free: it would say so itself only when all else is decided.
+async fn find_room(network: &Network) -> Result<(), Failure> {
+    let clients = network.client_listen().into_iter().map(|address| (address, "--client-addr"));
+    for (address, flag) in clients.chain([(network.peer(), "--peer-addr")]) {
+        http::listen(address).await.map_err(|error| {
+            let hint = format!("is another etcd running? stop it, or name another {flag}");
+            Failure::with_hint(Exit::TryAgain, error, hint)
+        })?;
     }
+    Ok(())
 }
 
 /// Serves everybody who may ask: the socket, metrics, and with keys the admin API.

@@ -22,13 +22,15 @@ impl StatusArgs {
 }
 
 impl PlanArgs {
-    /// Prints what the daemon would do now: its own plan, of the last quarter of a second.
+    /// Prints what the daemon would do now: its own plan, of the last second.
     pub fn carry_out(&self) -> Result<(), Failure> {
         let reply = ask(&self.site)?;
         let text = match self.output {
             Format::Json => json(&serde_json::json!({ "does": reply.acts, "waits": reply.waits }))?,
-            Format::Table if reply.acts.is_empty() && reply.waits.is_empty() => "nothing to do\n".to_owned(),
-            Format::Table => plan_lines(&reply).join("\n") + "\n",
+            Format::Table => {
+                let lines: Vec<String> = age(&reply).into_iter().chain(plan_lines(&reply)).collect();
+                if lines.is_empty() { "nothing to do\n".to_owned() } else { lines.join("\n") + "\n" }
+            }
         };
         print(&text)
     }
@@ -103,6 +105,12 @@ pub(super) async fn status(socket: &Utf8Path) -> Result<StatusReply, Failure> {
 /// How old a picture may be before that is said, in seconds.
 const STALE: u64 = 5;
 
+/// Says how old a picture is that should have been painted anew: one is, at least each second.
+fn age(reply: &StatusReply) -> Option<String> {
+    let age = reply.age_seconds;
+    (age >= STALE).then(|| format!("old       so it was {age} s ago: e2d is held up since, by a slow disk perhaps"))
+}
+
 /// The first lines: who it is, and what etcd does.
 fn head(reply: &StatusReply) -> Vec<String> {
     if reply.down {
@@ -113,17 +121,13 @@ fn head(reply: &StatusReply) -> Vec<String> {
             format!("disk      {}", reply.data),
         ];
     }
-    // A picture is painted at least each second.
-    let old = (reply.age_seconds >= STALE).then(|| {
-        format!("old       so it was {} s ago: e2d is held up since, by a slow disk perhaps", reply.age_seconds)
-    });
     let serves = if reply.serves { "serves" } else { "does not serve" };
     let lines = [
         format!("node      {} ({})", reply.name, reply.phase),
         format!("etcd      {} {}, {}, {serves}", reply.etcd_version, reply.etcd, reply.role),
         format!("position  term {}, index {}, revision {}", reply.term, reply.index, reply.revision),
     ];
-    old.into_iter().chain(lines).collect()
+    age(reply).into_iter().chain(lines).collect()
 }
 
 fn lineage(reply: &StatusReply) -> Option<String> {

@@ -38,7 +38,7 @@ fn cure(world: &World, reason: &Reason) -> Vec<String> {
             one("bring a majority of the others back: they re-seed this node, and its data is kept aside")
         }
         Reason::EpochHasData(node) => vec![format!(
-            "see what node {node} waits for: `e2d status` there says it; only if it was removed long ago may its data be older than the backups: then move its data away"
+            "see what node {node} waits for: `e2d status` there says it; only if it was removed, cut off or still catching up may its data be older than the backups: then move its data away"
         )],
         Reason::LeaderUnattended { .. } => {
             one("start e2d on that node again: its etcd leads, so no other node can see to the members")

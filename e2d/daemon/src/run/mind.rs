@@ -372,7 +372,11 @@ impl Mind {
         self.begin_orders();
         for (track, action) in acts {
             let name = names.next().unwrap_or_default();
+            // An etcd that is being started would be left to itself.
             if let Action::Refuse { why } = action {
+                if !self.is_idle(track) {
+                    continue;
+                }
                 tracing::error!(%why, "refusing to run");
                 self.note(name, format!("refuse to run: {why}"), "ended, with exit code 78".to_owned());
                 return Some(why);

@@ -18,13 +18,18 @@ use e2d_etcd::client::{Client, Snapshot};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use tokio::task::JoinHandle;
 
 /// How long the store may take to take the lineage object.
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// How long the store may take to take a part of an archive. etcd keeps every page of the snapshot for as long as that is
 /// read, and grows meanwhile.
 const TAKEN_WITHIN: Duration = Duration::from_mins(1);
+/// How long the store may take for the rest, when it was given all.
+const STORED_WITHIN: Duration = Duration::from_mins(5);
+/// How long the failure of one end of a pipe may take to be seen at the other.
+const BEHIND: Duration = Duration::from_secs(1);
 /// How long one part of a snapshot may take.
 const PART_WITHIN: Duration = Duration::from_secs(30);
 
@@ -90,24 +95,14 @@ impl Hands {
     /// Reads an archive back and records what was found.
     async fn check(&self, store: &dyn Store, archive: &Archive, node: NodeId) -> Result<Receipt, Unverified> {
         let nonce = Nonce(rand::random());
-        let name = archive.name();
-        let check = archive::check(store, archive, &self.setting.home, node, nonce, jiff::Timestamp::now()).await;
-        match check.map_err(|error| Unverified::NotRead { name, why: chain(&error) })?.outcome {
-            archive::Outcome::Sound(found) => {
-                tracing::info!(archive = %name, revision = %found.revision, keys = found.keys, "archive verified");
-                let manifest = &archive.manifest;
-                Ok(Receipt {
-                    id: archive.id,
-                    name: name.to_string(),
-                    epoch: manifest.epoch,
-                    revision: found.revision,
-                    keys: found.keys,
-                    plain_bytes: manifest.plain.size_bytes,
-                    stored_bytes: manifest.stored.size_bytes,
-                })
-            }
-            archive::Outcome::Damaged { reason } => Err(Unverified::Damaged { name, reason }),
-        }
+        let check = archive::check(store, archive, &self.setting.home, node, nonce, jiff::Timestamp::now());
+        let patience = TAKEN_WITHIN + Duration::from_secs(archive.manifest.plain.size_bytes >> 20);
+        let why = match tokio::time::timeout(patience, check).await {
+            Ok(Ok(check)) => return judge(archive, check.outcome),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => format!("the store did not give it back within {} s", patience.as_secs()),
+        };
+        Err(Unverified::NotRead { name: archive.name(), why })
     }
 
     /// Restores the claim's archive into the empty data directory.
@@ -157,6 +152,26 @@ enum Unverified {
     NotRead { name: ArchiveName, why: String },
 }
 
+/// What counts of an archive that was read back.
+fn judge(archive: &Archive, outcome: archive::Outcome) -> Result<Receipt, Unverified> {
+    let (name, manifest) = (archive.name(), &archive.manifest);
+    match outcome {
+        archive::Outcome::Sound(found) => {
+            tracing::info!(archive = %name, revision = %found.revision, keys = found.keys, "archive verified");
+            Ok(Receipt {
+                id: archive.id,
+                name: name.to_string(),
+                epoch: manifest.epoch,
+                revision: found.revision,
+                keys: found.keys,
+                plain_bytes: manifest.plain.size_bytes,
+                stored_bytes: manifest.stored.size_bytes,
+            })
+        }
+        archive::Outcome::Damaged { reason } => Err(Unverified::Damaged { name, reason }),
+    }
+}
+
 /// The newest archive of this epoch, if nobody has read it back. One whose record cannot be read is left alone: there
 /// is one, and another cannot be put in its place.
 async fn left(store: &dyn Store, place: &Place) -> Result<Option<Archive>, String> {
@@ -176,19 +191,41 @@ fn is_over(then: jiff::Timestamp, interval: Duration) -> bool {
 /// Takes a snapshot of our etcd to the store.
 async fn write(store: &dyn Store, client: &Client, statement: &Statement) -> Result<Archive, String> {
     let snapshot = client.within(PART_WITHIN).snapshot().await.map_err(|error| chain(&error))?;
-    let (sink, mut source) = tokio::io::duplex(1 << 20);
-    let pump = tokio::spawn(pump(snapshot, sink));
-    let written = archive::write(store, statement, SnapshotForm::WithDigest, Compression::default(), &mut source).await;
-    drop(source);
-    let pumped = pump.await.map_err(|error| error.to_string())?;
-    written.map_err(|error| match pumped {
-        Err(pumped) => format!("{}: {pumped}", chain(&error)),
-        Ok(()) => chain(&error),
-    })
+    let (sink, source) = tokio::io::duplex(1 << 20);
+    write_from(store, statement, source, tokio::spawn(pump(snapshot, sink))).await
+}
+
+/// Writes an archive of what a pump gives. A store that does not answer any more is given up.
+async fn write_from(
+    store: &dyn Store,
+    statement: &Statement,
+    mut source: DuplexStream,
+    mut pump: JoinHandle<Result<(), String>>,
+) -> Result<Archive, String> {
+    let writing = archive::write(store, statement, SnapshotForm::WithDigest, Compression::default(), &mut source);
+    let mut writing = std::pin::pin!(writing);
+    let (written, pumped) = tokio::select! {
+        // What the pump says of its own failure, which is told here as the end of a file, comes right behind it.
+        written = &mut writing => (Some(written), tokio::time::timeout(BEHIND, &mut pump).await.ok()),
+        pumped = &mut pump => (tokio::time::timeout(STORED_WITHIN, writing).await.ok(), Some(pumped)),
+    };
+    pump.abort();
+    let why = match pumped {
+        Some(Ok(Err(why))) => Some(why),
+        _ => None,
+    };
+    match (written, why) {
+        (Some(Ok(archive)), _) => Ok(archive),
+        (Some(Err(error)), Some(why)) => Err(format!("{}: {why}", chain(&error))),
+        (Some(Err(error)), None) => Err(chain(&error)),
+        (None, why) => {
+            Err(why.unwrap_or_else(|| format!("the store did not end within {} s", STORED_WITHIN.as_secs())))
+        }
+    }
 }
 
 /// Feeds a snapshot into a pipe, part by part.
-async fn pump(mut snapshot: Snapshot, mut sink: tokio::io::DuplexStream) -> Result<(), String> {
+async fn pump(mut snapshot: Snapshot, mut sink: DuplexStream) -> Result<(), String> {
     while let Some(chunk) = snapshot.next().await.map_err(|error| chain(&error))? {
         if !is_taken(&mut sink, &chunk.bytes).await? {
             return Ok(());
@@ -198,7 +235,7 @@ async fn pump(mut snapshot: Snapshot, mut sink: tokio::io::DuplexStream) -> Resu
 }
 
 /// Whether the store takes a part; it may have ended already.
-async fn is_taken(sink: &mut tokio::io::DuplexStream, part: &[u8]) -> Result<bool, String> {
+async fn is_taken(sink: &mut DuplexStream, part: &[u8]) -> Result<bool, String> {
     let taken = tokio::time::timeout(TAKEN_WITHIN, sink.write_all(part)).await;
     match taken.map_err(|_| format!("the store took nothing for {} s", TAKEN_WITHIN.as_secs()))? {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
@@ -235,13 +272,59 @@ mod tests {
         assert!(matches!(outcomes[1], Outcome::Done), "{outcomes:?}");
     }
 
-    /// The same of an archive: etcd does not keep its snapshot open for it. One that ended says itself why.
+    /// The same of an archive, whether the store takes no more of it or only does not end: nobody waits for it, and etcd does
+    /// not keep its snapshot open.
     #[tokio::test(start_paused = true)]
     async fn a_store_that_takes_nothing_is_given_up() {
+        let store = MemoryStore::new();
+        for (parts, said) in [(1_u32, "the store did not end within 300 s"), (100, "the store took nothing for 60 s")] {
+            store.fail(Fault::Silent, 1);
+            let (mut sink, source) = tokio::io::duplex(1 << 20);
+            let pump = tokio::spawn(async move {
+                for part in 0..parts {
+                    // Nothing that gets smaller.
+                    let noise: Vec<u8> =
+                        (0..1_u32 << 18).map(|n| ((n ^ part).wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
+                    is_taken(&mut sink, &noise).await?;
+                }
+                sink.shutdown().await.map_err(|error| error.to_string())
+            });
+            let store = store.clone();
+            let mut written = tokio::spawn(async move { write_from(&store, &statement(), source, pump).await });
+            // The clock does not run ahead by itself while a thread compresses.
+            let failed = loop {
+                tokio::select! {
+                    biased;
+                    written = &mut written => break written.unwrap().unwrap_err(),
+                    () = tokio::time::advance(Duration::from_secs(1)) => tokio::task::yield_now().await,
+                }
+            };
+            assert!(failed.contains(said), "{failed}");
+        }
+    }
+
+    /// A store that ends before it has read all says itself why.
+    #[tokio::test]
+    async fn what_is_taken_no_more_is_no_error() {
         let (mut sink, source) = tokio::io::duplex(1 << 20);
-        assert_eq!(is_taken(&mut sink, &[0; 1 << 20]).await, Ok(true), "there is room");
-        assert!(is_taken(&mut sink, &[0]).await.unwrap_err().contains("took nothing for 60 s"));
+        assert_eq!(is_taken(&mut sink, &[0]).await, Ok(true));
         drop(source);
         assert_eq!(is_taken(&mut sink, &[0]).await, Ok(false));
+    }
+
+    fn statement() -> Statement {
+        Statement {
+            lineage: e2d_core::id::LineageId(1),
+            epoch: e2d_core::id::Epoch(1),
+            nonce: Nonce(1),
+            cluster_id: e2d_core::id::ClusterId(1),
+            member_id: e2d_core::id::MemberId(1),
+            node_id: NodeId(1),
+            etcd_version: "3.6.0".to_owned(),
+            revision: e2d_core::id::Revision(1),
+            raft_term: 1,
+            raft_index: 1,
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+        }
     }
 }
