@@ -16,10 +16,12 @@ fn member<'a>(status: &'a Value, address: &str) -> Result<&'a str> {
 #[test]
 fn a_hold_stops_what_is_automatic_on_every_node_and_outlasts_a_restart() -> Result<()> {
     let mut cluster = Cluster::new("hold", EtcdVersion::V3_6, 3)?;
-    (0..3).try_for_each(|n| cluster.start_with(n, &["--health-check-timeout", "2s"]))?;
+    let flags = ["--health-check-timeout", "2s", "--snapshot-interval", "1s"];
+    (0..3).try_for_each(|n| cluster.start_with(n, &flags))?;
     (0..3).try_for_each(|n| cluster.serves(n))?;
     let said = cluster.say(1, &["hold", "--reason", "network maintenance", "--for", "2h"])?;
     ensure!(said.contains("network maintenance"), "{said}");
+    ensure!(cluster.say(1, &["plan"])?.contains("nothing to do"), "all is well");
     let held = |status: &Value| status["hold"]["reason"] == "network maintenance";
     for n in 0..3 {
         cluster.until(n, "the hold to arrive", held)?;
@@ -29,10 +31,10 @@ fn a_hold_stops_what_is_automatic_on_every_node_and_outlasts_a_restart() -> Resu
     ensure!(cluster.stop(0)?.success());
     ensure!(cluster.stop(1)?.success());
     ensure!(cluster.stop(2)?.success());
-    cluster.start_with(2, &["--health-check-timeout", "2s"])?;
+    cluster.start_with(2, &flags)?;
     cluster.until(2, "the hold to be remembered", held)?;
-    cluster.start_with(0, &["--health-check-timeout", "2s"])?;
-    cluster.start_with(1, &["--health-check-timeout", "2s"])?;
+    cluster.start_with(0, &flags)?;
+    cluster.start_with(1, &flags)?;
     (0..3).try_for_each(|n| cluster.serves(n))?;
     // A dead etcd is started again all the same.
     let pid = cluster.etcd_pid(0).context("no etcd")?;
@@ -49,8 +51,11 @@ fn a_hold_stops_what_is_automatic_on_every_node_and_outlasts_a_restart() -> Resu
     let leader = cluster.leader()?;
     let status = cluster.until(leader, "the removal to wait for the operator", waits)?;
     ensure!(status["members"].as_array().map(Vec::len) == Some(3), "{status:#}");
+    ensure!(cluster.say(leader, &["plan"])?.contains("an operator holds it"), "the plan says what is held");
     // And backups go on.
+    let taken = cluster.status(leader)?["store"]["verified"].as_i64();
     cluster.etcdctl(leader, &["put", "while", "held"])?;
+    cluster.until(leader, "a backup", |status| status["store"]["verified"].as_i64() > taken)?;
     let other = (0..3).find(|n| *n != leader && *n != dead).context("no other")?;
     let released = cluster.say(other, &["release"])?;
     ensure!(released.contains("released"), "{released}");

@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use e2d_testkit::{EtcdVersion, wait_for};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 
 /// What is logged of an adopted etcd that would be another now.
 const FORMER: &str = "the adopted etcd runs on with a former setting";
@@ -121,6 +122,30 @@ fn an_etcd_that_ends_at_once_is_tried_again() -> Result<()> {
     let log = cluster.log(0)?;
     let ends = ["pid", "cause"].map(|by| log.matches(&format!("\"etcd ended\",\"{by}\"")).count());
     ensure!(ends[0] >= 5 && ends[0] == ends[1], "each end counts once: {ends:?}");
+    cluster.passed(&calm())
+}
+
+/// systemd is told when the node serves, and from then on that e2d still thinks.
+#[test]
+fn systemd_is_told() -> Result<()> {
+    let mut cluster = Cluster::new("notify", EtcdVersion::V3_6, 1)?;
+    let folder = cluster.own_programs()?;
+    ["etcd", "etcdctl", "etcdutl"].iter().try_for_each(|name| cluster.replace(name, EtcdVersion::V3_6))?;
+    let socket = UnixDatagram::bind(folder.join("notify"))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    cluster.set("NOTIFY_SOCKET", folder.join("notify").as_str());
+    cluster.start(0)?;
+    let mut told = [0; 256];
+    let mut next = || -> Result<String> {
+        let count = socket.recv(&mut told)?;
+        Ok(String::from_utf8_lossy(&told[..count]).into_owned())
+    };
+    while !next()?.contains("READY=1") {}
+    ensure!(cluster.status(0)?["serves"] == true, "it was said too early");
+    for _ in 0..2 {
+        let said = next()?;
+        ensure!(said.contains("WATCHDOG=1"), "{said}");
+    }
     cluster.passed(&calm())
 }
 

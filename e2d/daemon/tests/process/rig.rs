@@ -25,6 +25,7 @@ pub(crate) struct Cluster {
     folder: Utf8PathBuf,
     etcd: Utf8PathBuf,
     store: String,
+    variables: Vec<(String, String)>,
     nodes: Vec<Node>,
 }
 
@@ -42,7 +43,7 @@ impl Cluster {
         let etcd = Parts::locate()?.etcd(version)?;
         let nodes = (0..size).map(|_| Node { address: address(), process: None }).collect();
         let store = format!("file://{}/", folder.join("store"));
-        Ok(Self { scratch: Some(scratch), folder, etcd, store, nodes })
+        Ok(Self { scratch: Some(scratch), folder, etcd, store, variables: Vec::new(), nodes })
     }
 
     /// A node's address.
@@ -80,6 +81,11 @@ impl Cluster {
         Ok(fs_err::rename(new, place)?)
     }
 
+    /// Gives every node a variable from its next start on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts a node with further arguments.
     pub(crate) fn start_with(&mut self, n: usize, more: &[&str]) -> Result<()> {
         let peers: Vec<String> = self.nodes.iter().map(|node| node.address.to_string()).collect();
@@ -89,7 +95,8 @@ impl Cluster {
             .args(["--metrics-addr", &format!("{}:7982", peers[n])])
             .args(["--snapshot-url", &self.store])
             .args(["--etcd-bin-dir", self.etcd.as_str(), "--data-dir", self.data_dir(n).as_str()])
-            .args(more);
+            .args(more)
+            .envs(self.variables.iter().cloned());
         if peers.len() > 1 {
             run.args(["--bootstrap-addrs", &peers.join(",")]);
         }

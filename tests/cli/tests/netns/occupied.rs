@@ -27,7 +27,18 @@ fn who_comes_second_is_told_to_try_again() -> Result<()> {
     // The log is the same file: what follows is said by the second alone.
     refused(&machine, 75, &[], &["e2d/lock cannot be locked", "another e2d runs on this data directory"])?;
     let other = machine.folder().join("other");
-    refused(&machine, 75, &["--data-dir", other.as_str()], &["gossip", "free this one"])?;
+    // And each port that somebody else has is named by its flag.
+    let mut given = vec!["--data-dir", other.as_str()];
+    for (flag, free) in [
+        ("--client-addr", "127.0.0.1:12379"),
+        ("--peer-addr", "127.0.0.1:12380"),
+        ("--metrics-addr", "127.0.0.1:17982"),
+        ("--gossip-addr", "127.0.0.1:17980"),
+    ] {
+        refused(&machine, 75, &given, &[flag])?;
+        given.extend([flag, free]);
+    }
+    ensure!(!other.join("member").exists(), "etcd was started");
     Machine::stop(node)?;
     machine.passed(&gate())
 }
