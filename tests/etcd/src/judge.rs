@@ -113,6 +113,25 @@ impl Cluster {
         Ok(())
     }
 
+    /// Ends the writing, and waits until every member holds the same, byte for byte.
+    pub fn agrees(&mut self) -> Result<()> {
+        drop(self.writer.take());
+        wait_for(PATIENCE, "all members to agree", || -> Result<()> {
+            let told: Value = serde_json::from_str(&self.etcdctl(&["endpoint", "hashkv", "-w", "json"])?)?;
+            let told = told.as_array().context("no sums in etcdctl's answer")?;
+            let sums: BTreeSet<(Option<u64>, Option<i64>)> = told
+                .iter()
+                .map(|told| (told["HashKV"]["hash"].as_u64(), told["HashKV"]["header"]["revision"].as_i64()))
+                .collect();
+            ensure!(
+                told.len() == usize::from(self.setup.size) && sums.len() == 1,
+                "{sums:?} of {} members",
+                told.len()
+            );
+            Ok(())
+        })
+    }
+
     /// Releases the promises about what no archive held: its last disk is lost.
     pub fn forgive_above(&self, revision: i64) {
         open(&self.diary).forgive_above(revision);

@@ -35,6 +35,23 @@ impl Cluster {
         Ok(serde_json::from_str(&fs_err::read_to_string(self.folder.join("store/lineage"))?)?)
     }
 
+    /// What of a machine's data lies in quarantine.
+    pub fn set_aside(&self, n: u8) -> Result<BTreeSet<String>> {
+        let Ok(entries) = fs_err::read_dir(self.data_dir(n).join("e2d/quarantine")) else { return Ok(BTreeSet::new()) };
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    /// What lies in the store of an epoch's archives.
+    pub fn archives_of(&self, epoch: u64) -> Result<Vec<Utf8PathBuf>> {
+        let is_of = |path: &Utf8PathBuf| {
+            path.parent().and_then(Utf8Path::file_name).and_then(|name| name.parse().ok()) == Some(epoch)
+        };
+        let mut found: Vec<Utf8PathBuf> =
+            files(&self.folder.join("store/archives"))?.into_iter().filter(is_of).collect();
+        found.sort();
+        Ok(found)
+    }
+
     /// How many verified archives lie in the store.
     pub fn archives(&self) -> Result<usize> {
         Ok(self.verified()?.len())

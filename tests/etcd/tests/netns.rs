@@ -15,7 +15,8 @@ mod security;
 
 use anyhow::{Context as _, Result, ensure};
 use e2d_testkit::{EtcdVersion, LogGate, wait_for};
-use e2d_tests_etcd::{Cluster, PATIENCE, copy};
+use e2d_tests_etcd::{Cluster, PATIENCE, Setup, copy};
+use std::time::Duration;
 
 fn gate() -> LogGate {
     LogGate::new()
@@ -31,13 +32,24 @@ fn gate() -> LogGate {
 #[test]
 fn three_nodes_form_heal_and_come_back() -> Result<()> {
     for version in EtcdVersion::covered()? {
-        form_heal_and_come_back(version).with_context(|| format!("on etcd {version}"))?;
+        form_heal_and_come_back(Setup::new("three_nodes", 3).version(version))
+            .with_context(|| format!("on etcd {version}"))?;
     }
     Ok(())
 }
 
-fn form_heal_and_come_back(version: EtcdVersion) -> Result<()> {
-    let mut cluster = Cluster::new("three_nodes", version, 3)?;
+/// The same with keys, on the oldest etcd and on the newest: members, clients and the gate of a restore speak TLS.
+#[test]
+fn three_nodes_with_keys_form_heal_and_come_back() -> Result<()> {
+    for version in [EtcdVersion::V3_4, EtcdVersion::DEFAULT] {
+        form_heal_and_come_back(Setup::new("three_with_keys", 3).version(version).with_keys())
+            .with_context(|| format!("on etcd {version} with keys"))?;
+    }
+    Ok(())
+}
+
+fn form_heal_and_come_back(setup: Setup) -> Result<()> {
+    let mut cluster = setup.build()?;
     for n in cluster.all() {
         cluster.start(n)?;
     }
@@ -129,6 +141,13 @@ fn a_lone_survivor_is_not_overruled_by_the_store() -> Result<()> {
         cluster.waits(n, "holds data of this epoch")?;
     }
     cluster.waits(3, "no quorum")?;
+    // Longer than an empty disk must have said so before a restore rests on it.
+    cluster.lasts(Duration::from_secs(15));
+    let advice = cluster.status(3)?["advice"].to_string();
+    for text in ["lost: ", "1 of 3 members are here", "start 1 more of these nodes with their disks", "keep this disk"]
+    {
+        ensure!(advice.contains(text), "n3 advises {advice}");
+    }
     ensure!(cluster.write().is_err(), "somebody serves");
     ensure!(cluster.lineage()?["epoch"] == 1, "another epoch was claimed: {}", cluster.lineage()?);
     ensure!(cluster.clusters_ever()?.len() == 1, "etcd has run in {:?}", cluster.clusters_ever()?);

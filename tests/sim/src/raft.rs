@@ -281,6 +281,61 @@ impl Server {
     }
 }
 
+/// Why etcd refuses a change of its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A voter is not connected.
+    Unhealthy,
+    /// A member has this peer URL.
+    UrlTaken,
+    /// There is a learner already.
+    TooManyLearners,
+    /// The learner has not caught up, or is none.
+    NotReady,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unhealthy => "unhealthy cluster",
+            Self::UrlTaken => "peer URL already exists",
+            Self::TooManyLearners => "too many learners",
+            Self::NotReady => "learner not ready",
+        })
+    }
+}
+
+/// For how many ticks a member may be silent and still count as connected.
+const CONNECTED: u64 = 20;
+
+/// etcd's own checks of an addition by the leader: everybody connected, no URL twice, one learner.
+///
+/// # Errors
+/// Why it refuses.
+pub fn may_add(tick: u64, disk: &Disk, server: &Server, peer_url: &str) -> Result<(), Refusal> {
+    let connected = |id: &MemberId| {
+        let heard = server.heard.get(id);
+        *id == disk.member || heard.is_some_and(|heard| tick.saturating_sub(*heard) < CONNECTED)
+    };
+    let seats = &disk.applied.seats;
+    if !seats.iter().filter(|(_, seat)| seat.voter).all(|(id, _)| connected(id)) {
+        return Err(Refusal::Unhealthy);
+    }
+    if seats.values().any(|seat| seat.peer_url == peer_url) {
+        return Err(Refusal::UrlTaken);
+    }
+    if seats.values().any(|seat| !seat.voter) { Err(Refusal::TooManyLearners) } else { Ok(()) }
+}
+
+/// etcd's own check of a promotion by the leader: a learner that has nine tenths of its log.
+///
+/// # Errors
+/// Why it refuses.
+pub fn may_promote(disk: &Disk, server: &Server, member: MemberId) -> Result<(), Refusal> {
+    let matched = server.matched.get(&member).copied().unwrap_or(0);
+    if disk.applied.votes(member) || matched * 10 < disk.log.len() * 9 { Err(Refusal::NotReady) } else { Ok(()) }
+}
+
 /// One running member, for a step of the model: its disk and its server.
 pub type Pair<'a> = (&'a mut Disk, &'a mut Server);
 

@@ -3,7 +3,7 @@
 use crate::gate;
 use anyhow::{Result, ensure};
 use e2d_testkit::wait_for;
-use e2d_tests_etcd::{Cluster, PATIENCE, Setup};
+use e2d_tests_etcd::{Cluster, PATIENCE, Setup, copy};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -11,8 +11,10 @@ use std::time::Duration;
 const CUT: Duration = Duration::from_secs(4);
 /// How long a frozen machine does nothing.
 const FREEZE: Duration = Duration::from_mins(1);
+/// For how long both witnesses must have heard nothing (`--health-check-timeout`).
+const SILENCE: Duration = Duration::from_secs(10);
 
-/// S1 S3 S4 S7 S9 S11 S12 S13: whatever happens to three machines, nothing acknowledged is lost while a
+/// S1 S3 S4 S6 S7 S9 S11 S12 S13 S16: whatever happens to three machines, nothing acknowledged is lost while a
 /// quorum of disks survives, nothing older than the last archive otherwise, revisions never go back,
 /// and all ends healthy with nobody's help.
 #[test]
@@ -40,17 +42,17 @@ fn three_nodes_under_every_fault() -> Result<()> {
             lives_through(&mut cluster, &format!("with {from} cut off from {to}, one way"))?;
         }
     }
-    ensure!(cluster.voters()? == born, "who is heard by somebody is not evicted");
+    ensure!(cluster.voters()? == born, "a short cut evicts nobody");
 
     let frozen = cluster.leader()?;
     cluster.freeze(frozen)?;
     cluster.serves("while its leader is frozen")?;
     cluster.lasts(FREEZE);
     cluster.thaw(frozen)?;
-    cluster.is_whole("after the thaw")?;
+    let before = cluster.one_replaced(&born, "after the thaw")?;
+    ensure!(cluster.set_aside(frozen)?.len() == 1, "what the frozen member held is not kept");
     cluster.lost_nothing("by a freeze")?;
 
-    let before = cluster.voters()?;
     cluster.power_off(3)?;
     cluster.wipe(3)?;
     cluster.serves("without a disk")?;
@@ -59,12 +61,63 @@ fn three_nodes_under_every_fault() -> Result<()> {
     cluster.lost_nothing("with one disk")?;
     ensure!(cluster.header()?.0 == id, "it is the same cluster all the time");
 
+    let kept = cluster.folder().join("kept");
+    cluster.power_off(3)?;
+    copy(cluster.disk(3), &kept)?;
+    cluster.start(3)?;
+    cluster.is_whole("after the copy")?;
+    let held = cluster.set_aside(3)?.len();
     loses_every_disk(&mut cluster, &before)?;
     ensure!(cluster.header()?.0 != id, "a new epoch is another cluster");
+
+    // A disk of the former epoch is found again, on its own machine.
+    let reborn = cluster.voters()?;
+    let written = cluster.archives_of(1)?;
+    cluster.power_off(3)?;
+    cluster.wipe(3)?;
+    copy(&kept, cluster.disk(3))?;
+    cluster.serves("beside a disk of the former epoch")?;
+    cluster.start(3)?;
+    cluster.one_replaced(&reborn, "after a disk of the former epoch was found")?;
+    ensure!(cluster.set_aside(3)?.len() == held + 1, "what the found disk held is not kept");
+    ensure!(cluster.archives_of(1)? == written, "the former epoch was written to");
+    cluster.lost_nothing("to a disk of the former epoch")?;
+    cluster.agrees()?;
     cluster.passed(&gate())
 }
 
-/// S3 S4 S9 S10 S11 S13: five machines, of which two are killed, cut off, frozen, and wiped at a time: the
+/// S6 S12: a member that either witness hears is not dead, however long the other has heard nothing: not by a cut between
+/// the leader and one other, nor of etcd's port alone, nor of gossip's.
+#[test]
+fn who_is_heard_by_somebody_is_not_evicted() -> Result<()> {
+    let mut cluster = Setup::new("heard", 3).build()?;
+    cluster.start_all()?;
+    let born = cluster.is_whole("at birth")?;
+    cluster.start_writing();
+    let cut_off = |cluster: &Cluster, n: u8, port: u16| -> Result<()> {
+        cluster.all().filter(|&other| other != n).try_for_each(|other| cluster.network().cut_port(n, other, port))
+    };
+    for what in ["the leader and another apart", "one without etcd's port", "one without gossip's port"] {
+        let leader = cluster.leader()?;
+        let other = leader % 3 + 1;
+        match what {
+            "the leader and another apart" => cluster.network().cut(leader, other)?,
+            "one without etcd's port" => cut_off(&cluster, other, 2380)?,
+            _ => cut_off(&cluster, other, 7980)?,
+        }
+        cluster.lasts(SILENCE * 2);
+        cluster.serves(what)?;
+        // Who is cut off cannot say.
+        let voters = wait_for(PATIENCE, "somebody to list the members", || cluster.voters())?;
+        ensure!(voters == born, "with {what}: {voters:x?} of {born:x?}");
+        cluster.network().heal_all()?;
+        ensure!(cluster.is_whole("after a cut")? == born, "after {what}");
+    }
+    cluster.lost_nothing("by long cuts")?;
+    cluster.passed(&gate())
+}
+
+/// S3 S4 S9 S10 S11 S13: five machines, of which two are killed, cut off, and wiped at a time: the
 /// other three serve, nothing acknowledged is lost, and all ends healthy with nobody's help.
 #[test]
 fn five_nodes_with_two_killed() -> Result<()> {
@@ -104,6 +157,7 @@ fn five_nodes_with_two_killed() -> Result<()> {
     ensure!(cluster.header()?.0 == id, "it is the same cluster all the time");
 
     loses_every_disk(&mut cluster, &before)?;
+    cluster.agrees()?;
     cluster.passed(&gate())
 }
 

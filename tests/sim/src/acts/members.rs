@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::invariants;
 use crate::mutants::Mutant;
-use crate::raft::{Disk, Entry, Op};
+use crate::raft::{self, Disk, Entry, Op, Refusal};
 use crate::sim::Sim;
 use e2d_core::action::Action;
 use e2d_core::id::{ClusterId, MemberId};
@@ -33,13 +33,13 @@ pub fn propose(sim: &mut Sim, h: usize, action: &Action) -> Result<Proposal, Str
     let (op, added) = match action {
         Action::MarkRestored { .. } => (Op::Mark, None),
         Action::AddLearner { peer_url, .. } => {
-            may_add(sim, leader, disk, peer_url)?;
+            may_change(sim, leader, |disk, server| raft::may_add(sim.tick, disk, server, peer_url))?;
             let voter = sim.setup.mutant == Some(Mutant::JoinAsVoter);
             let url = peer_url.clone();
             (if voter { Op::AddVoter(fresh, url) } else { Op::AddLearner(fresh, url) }, Some(fresh))
         }
         Action::Promote { member } => {
-            may_promote(sim, leader, disk, *member)?;
+            may_change(sim, leader, |disk, server| raft::may_promote(disk, server, *member))?;
             (Op::Promote(*member), None)
         }
         Action::Remove(evidence) => (Op::Remove(named(sim, disk, evidence.subject().member)), None),
@@ -87,32 +87,16 @@ fn named(sim: &Sim, disk: &Disk, member: MemberId) -> MemberId {
     at_url.map_or(member, |(id, _)| *id)
 }
 
-/// etcd's own checks of an addition: everybody connected, one learner, no URL twice.
-fn may_add(sim: &Sim, leader: usize, disk: &Disk, peer_url: &str) -> Result<(), String> {
-    let heard = sim.hosts[leader].etcd.as_ref().map(|etcd| &etcd.server.heard);
-    let connected = |id: &MemberId| {
-        let tick = heard.and_then(|heard| heard.get(id));
-        *id == disk.member || tick.is_some_and(|tick| sim.tick.saturating_sub(*tick) < 20)
-    };
-    let seats = &disk.applied.seats;
-    if !seats.iter().filter(|(_, seat)| seat.voter).all(|(id, _)| connected(id)) {
-        return Err("unhealthy cluster".into());
+/// etcd's own check of a change.
+fn may_change(
+    sim: &Sim,
+    leader: usize,
+    check: impl FnOnce(&Disk, &raft::Server) -> Result<(), Refusal>,
+) -> Result<(), String> {
+    let host = &sim.hosts[leader];
+    let (Some(disk), Some(etcd)) = (host.volume.data.as_deref(), &host.etcd) else { return Err("no leader".into()) };
+    match check(disk, &etcd.server) {
+        Err(Refusal::TooManyLearners) if sim.setup.mutant == Some(Mutant::ManyChanges) => Ok(()),
+        other => other.map_err(|refusal| refusal.to_string()),
     }
-    if seats.values().any(|seat| !seat.voter) && sim.setup.mutant != Some(Mutant::ManyChanges) {
-        return Err("too many learners".into());
-    }
-    if seats.values().any(|seat| seat.peer_url == peer_url) {
-        return Err("peer URL already exists".into());
-    }
-    Ok(())
-}
-
-/// etcd's own check of a promotion: nine tenths of the leader's log.
-fn may_promote(sim: &Sim, leader: usize, disk: &Disk, member: MemberId) -> Result<(), String> {
-    let etcd = sim.hosts[leader].etcd.as_ref();
-    let matched = etcd.and_then(|etcd| etcd.server.matched.get(&member)).copied().unwrap_or(0);
-    if matched * 10 < disk.log.len() * 9 {
-        return Err("learner not ready".into());
-    }
-    Ok(())
 }
