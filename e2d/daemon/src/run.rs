@@ -29,7 +29,7 @@ use fact::Fact;
 use mind::{Ending, Mind};
 use setting::Setting;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -146,14 +146,21 @@ async fn wait_for_disk(config: &Config, inbox: &mut mpsc::Receiver<Fact>) -> Opt
     }
 }
 
+/// How long an etcd that was killed may take to end: its memory is given back first.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
 /// Sees that etcd will find its addresses free: it would say so itself only when all else is decided.
 async fn find_room(network: &Network) -> Result<(), Failure> {
+    let end = Instant::now() + ENDS_WITHIN;
     let clients = network.client_listen().into_iter().map(|address| (address, "--client-addr"));
     for (address, flag) in clients.chain([(network.peer(), "--peer-addr")]) {
-        http::listen(address).await.map_err(|error| {
-            let hint = format!("is another etcd running? stop it, or name another {flag}");
-            Failure::with_hint(Exit::TryAgain, error, hint)
-        })?;
+        while let Err(error) = http::listen(address).await {
+            if Instant::now() >= end {
+                let hint = format!("is another etcd running? stop it, or name another {flag}");
+                return Err(Failure::with_hint(Exit::TryAgain, error, hint));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
     Ok(())
 }

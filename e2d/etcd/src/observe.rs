@@ -17,11 +17,14 @@ use e2d_core::id::MemberId;
 use e2d_core::time::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How long the local etcd may take for its status.
 const STATUS_WITHIN: Duration = Duration::from_secs(1);
 /// How long for what needs a quorum.
 const QUORUM_WITHIN: Duration = Duration::from_secs(2);
+/// How much longer than its metrics an etcd may take to answer for itself: that is the lighter question of the two.
+const AFTER_METRICS: Duration = Duration::from_millis(250);
 /// A longer time between two looks at the metrics is not counted as listening.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 
@@ -57,7 +60,8 @@ pub struct Observation {
     pub at: Moment,
     /// The process.
     pub process: Process,
-    /// Its own word; it answers, though perhaps without a quorum.
+    /// Its own word; it answers, though perhaps without a quorum. `None` also where its metrics came, and its word not soon
+    /// after: an etcd that does not serve clients yet.
     pub status: Option<Result<Status, CallError>>,
     /// All members, if asked for; a quorum stands behind this etcd.
     pub members: Option<Result<Vec<Member>, CallError>>,
@@ -93,12 +97,29 @@ impl Observer {
         };
         let runs = matches!(process, Process::Running { .. });
         let (quick, patient) = (self.client.within(STATUS_WITHIN), self.client.within(QUORUM_WITHIN));
+        let scraped = Notify::new();
+        let metrics = async {
+            let metrics = when(runs && ask.metrics, scrape::metrics(&self.data_dir, STATUS_WITHIN)).await;
+            if metrics.is_some() {
+                scraped.notify_one();
+            }
+            metrics
+        };
+        let too_late = async {
+            scraped.notified().await;
+            tokio::time::sleep(AFTER_METRICS).await;
+        };
+        let answers = async {
+            let status = tokio::select! {
+                status = when(runs, quick.status()) => status,
+                () = too_late => None,
+            };
+            // Who says nothing of itself says nothing of the others.
+            let answered = status.as_ref().is_some_and(Result::is_ok);
+            (status, when(answered && ask.members, patient.members(Reading::Linearizable)).await)
+        };
         // Boxed: together they would make every future that awaits this one larger than 32 KB.
-        let (status, members, metrics) = tokio::join!(
-            when(runs, Box::pin(quick.status())),
-            when(runs && ask.members, Box::pin(patient.members(Reading::Linearizable))),
-            when(runs && ask.metrics, Box::pin(scrape::metrics(&self.data_dir, STATUS_WITHIN))),
-        );
+        let (metrics, (status, members)) = tokio::join!(Box::pin(metrics), Box::pin(answers));
         if let Some(Ok(metrics)) = &metrics {
             self.hearing.update(now, metrics);
         }

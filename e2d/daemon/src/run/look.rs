@@ -25,6 +25,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 const ETCD_UNSETTLED: Duration = Duration::from_millis(50);
 /// How often while it does.
 const ETCD_SETTLED: Duration = Duration::from_millis(400);
+/// How often while a seat is being filled.
+const ETCD_HURRIED: Duration = Duration::from_millis(100);
 /// How often while nothing happens in the cluster at all. Below what a member may be unheard and still count as
 /// present (`e2d_core::safety::ETCD_HEARS`), and below the longest gap between two looks that counts as listening.
 const ETCD_AT_REST: Duration = Duration::from_secs(2);
@@ -39,8 +41,19 @@ const MOST_ARCHIVES: usize = 5000;
 pub(super) struct Looks {
     /// How often to look at the store; a change is a look at once.
     pub(super) store: watch::Sender<(Duration, u64)>,
-    /// Whether nothing happens; a change is a look at our etcd at once.
-    pub(super) at_rest: watch::Sender<bool>,
+    /// How often to look at our etcd while it serves; a change is a look at once.
+    pub(super) etcd: watch::Sender<(Stir, u64)>,
+}
+
+/// How much happens in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stir {
+    /// Nothing.
+    Rest,
+    /// Something.
+    Some,
+    /// A seat is being filled.
+    Hurry,
 }
 
 /// Starts the observers.
@@ -51,12 +64,12 @@ pub(super) fn start(
     tasks: &TaskTracker,
 ) -> Looks {
     let (store, pace) = watch::channel((Duration::from_millis(500), 0));
-    let (at_rest, rest) = watch::channel(false);
-    tasks.spawn(look_at_etcd(setting.clone(), hands.clone(), facts.clone(), rest));
+    let (etcd, stir) = watch::channel((Stir::Some, 0));
+    tasks.spawn(look_at_etcd(setting.clone(), hands.clone(), facts.clone(), stir));
     if setting.store.is_some() {
         tasks.spawn(look_at_store(setting.clone(), facts.clone(), pace));
     }
-    Looks { store, at_rest }
+    Looks { store, etcd }
 }
 
 async fn look_at_store(setting: Arc<Setting>, facts: mpsc::Sender<Fact>, mut pace: watch::Receiver<(Duration, u64)>) {
@@ -209,7 +222,7 @@ async fn look_at_etcd(
     setting: Arc<Setting>,
     hands: Arc<Hands>,
     facts: mpsc::Sender<Fact>,
-    mut rest: watch::Receiver<bool>,
+    mut stir: watch::Receiver<(Stir, u64)>,
 ) {
     let client = match hands.client().await {
         Ok(client) => client,
@@ -222,6 +235,8 @@ async fn look_at_etcd(
     let mut trimmed_at = setting.now();
     let mut hash = Hash::default();
     loop {
+        // What changes during a look is a reason for the next.
+        stir.mark_unchanged();
         let child = hands.child();
         let now = setting.now();
         let mut serves = false;
@@ -248,13 +263,14 @@ async fn look_at_etcd(
         } else if facts.is_closed() {
             return;
         }
-        let pause = match (serves, *rest.borrow_and_update()) {
+        let pause = match (serves, stir.borrow().0) {
             (false, _) => ETCD_UNSETTLED,
-            (true, false) => ETCD_SETTLED,
-            (true, true) => ETCD_AT_REST,
+            (true, Stir::Hurry) => ETCD_HURRIED,
+            (true, Stir::Some) => ETCD_SETTLED,
+            (true, Stir::Rest) => ETCD_AT_REST,
         };
         // The mind may be gone: then the facts are closed too, and the next look ends this.
-        if let Ok(Err(_)) = tokio::time::timeout(pause, rest.changed()).await {
+        if let Ok(Err(_)) = tokio::time::timeout(pause, stir.changed()).await {
             tokio::time::sleep(pause).await;
         }
     }

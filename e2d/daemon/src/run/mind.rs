@@ -11,7 +11,7 @@ use super::act::Hands;
 use super::fact::{Fact, Outcome};
 use super::files::Files;
 use super::journal::{Entry, Journal, gist};
-use super::look::Looks;
+use super::look::{Looks, Stir};
 use super::setting::Setting;
 use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// How long nothing may happen before the cluster counts as at rest.
 const RESTFUL: Duration = Duration::from_secs(5);
+/// For how long after it was added a learner is followed step by step.
+const HURRY: Duration = Duration::from_secs(10);
 /// As [`TICK`], while the cluster is at rest.
 const TICK_AT_REST: Duration = Duration::from_secs(1);
 
@@ -75,6 +77,7 @@ pub(super) struct Mind {
     told: String,
     is_noted: bool,
     looked: u64,
+    changed: u64,
     heard: talk::Heard,
     told_of: Option<Nonce>,
     faces: Vec<(NodeId, BootId, bool)>,
@@ -122,6 +125,7 @@ impl Mind {
             told: String::new(),
             is_noted: true,
             looked: 0,
+            changed: 0,
             heard: talk::Heard::new(),
             told_of: None,
             faces: Vec::new(),
@@ -276,6 +280,9 @@ impl Mind {
         if matches!(action, Action::WriteLineage { .. } | Action::Archive) {
             self.looked += 1;
         }
+        if matches!(action, Action::AddLearner { .. } | Action::Promote { .. } | Action::Remove(_)) {
+            self.changed += 1;
+        }
     }
 
     /// Writes a line of the decision log.
@@ -322,8 +329,20 @@ impl Mind {
             self.stirred_at = self.world.now;
             self.faces = faces;
         }
-        let now = self.is_at_rest();
-        self.looks.at_rest.send_if_modified(|before| std::mem::replace(before, now) != now);
+        let stir = match (self.is_at_rest(), self.fills_a_seat()) {
+            (_, true) => Stir::Hurry,
+            (false, false) => Stir::Some,
+            (true, false) => Stir::Rest,
+        };
+        let now = (stir, self.changed);
+        self.looks.etcd.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+
+    /// Whether a learner was added a short while ago: each step until it votes is then known soon.
+    fn fills_a_seat(&self) -> bool {
+        let is_new = |(_, at): &(NodeId, Moment)| self.world.now.since(*at) < HURRY;
+        let learns = || self.world.members().is_some_and(|members| members.iter().any(|member| member.learner));
+        self.world.leads() && self.world.sponsored.values().any(is_new) && learns()
     }
 
     fn is_at_rest(&self) -> bool {
