@@ -12,7 +12,7 @@ use crate::child::{Child, Exit};
 use crate::client::{CallError, Client, Member, Reading, Status};
 use crate::launch::Gate;
 use crate::scrape::{self, Metrics, ScrapeError};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use e2d_core::id::MemberId;
 use e2d_core::time::Moment;
 use std::collections::BTreeMap;
@@ -96,36 +96,52 @@ impl Observer {
             Some(child) => Process::Running { pid: child.pid(), gate: child.gate() },
         };
         let runs = matches!(process, Process::Running { .. });
-        let (quick, patient) = (self.client.within(STATUS_WITHIN), self.client.within(QUORUM_WITHIN));
-        let scraped = Notify::new();
-        let metrics = async {
-            let metrics = when(runs && ask.metrics, scrape::metrics(&self.data_dir, STATUS_WITHIN)).await;
-            if metrics.is_some() {
-                scraped.notify_one();
-            }
-            metrics
-        };
-        let too_late = async {
-            scraped.notified().await;
-            tokio::time::sleep(AFTER_METRICS).await;
-        };
-        let answers = async {
-            let status = tokio::select! {
-                status = when(runs, quick.status()) => status,
-                () = too_late => None,
-            };
-            // Who says nothing of itself says nothing of the others.
-            let answered = status.as_ref().is_some_and(Result::is_ok);
-            (status, when(answered && ask.members, patient.members(Reading::Linearizable)).await)
-        };
-        // Boxed: together they would make every future that awaits this one larger than 32 KB.
-        let (metrics, (status, members)) = tokio::join!(Box::pin(metrics), Box::pin(answers));
+        let Answers { status, members, metrics } =
+            if runs { ask_all(&self.client, &self.data_dir, ask).await } else { Answers::default() };
         if let Some(Ok(metrics)) = &metrics {
             self.hearing.update(now, metrics);
         }
         let listening_since = if runs { self.hearing.listening_since(now) } else { None };
         Observation { at: now, process, status, members, metrics, listening_since, heard: self.hearing.heard.clone() }
     }
+}
+
+/// What a running etcd answered; `None` is what it was not asked for, or what was not waited for.
+#[derive(Debug, Default)]
+struct Answers {
+    status: Option<Result<Status, CallError>>,
+    members: Option<Result<Vec<Member>, CallError>>,
+    metrics: Option<Result<Metrics, ScrapeError>>,
+}
+
+/// Asks a running etcd for all at the same time. One that does not serve clients yet takes their connections and says
+/// nothing: what its metrics tell does not wait for that.
+async fn ask_all(client: &Client, data_dir: &Utf8Path, ask: Ask) -> Answers {
+    let (quick, patient) = (client.within(STATUS_WITHIN), client.within(QUORUM_WITHIN));
+    let scraped = Notify::new();
+    let metrics = async {
+        let metrics = when(ask.metrics, scrape::metrics(data_dir, STATUS_WITHIN)).await;
+        if metrics.is_some() {
+            scraped.notify_one();
+        }
+        metrics
+    };
+    let too_late = async {
+        scraped.notified().await;
+        tokio::time::sleep(AFTER_METRICS).await;
+    };
+    let answers = async {
+        let status = tokio::select! {
+            status = quick.status() => Some(status),
+            () = too_late => None,
+        };
+        // Who says nothing of itself says nothing of the others.
+        let answered = status.as_ref().is_some_and(Result::is_ok);
+        (status, when(answered && ask.members, patient.members(Reading::Linearizable)).await)
+    };
+    // Boxed: together they would make every future that awaits this one larger than 32 KB.
+    let (metrics, (status, members)) = tokio::join!(Box::pin(metrics), Box::pin(answers));
+    Answers { status, members, metrics }
 }
 
 async fn when<T>(asked: bool, answer: impl Future<Output = T>) -> Option<T> {
@@ -178,6 +194,10 @@ impl Hearing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Place;
+    use crate::socket;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::UnixListener;
 
     const PEER: MemberId = MemberId(7);
 
@@ -188,6 +208,38 @@ mod tests {
 
     fn at(seconds: u64) -> Moment {
         Moment(seconds * 1_000_000)
+    }
+
+    /// A learner that serves no clients yet, for which its metrics speak: nobody waits for what it does not say.
+    #[tokio::test]
+    async fn an_etcd_that_does_not_serve_yet_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = Utf8Path::from_path(folder.path()).unwrap();
+        let home = crate::datadir::home(data_dir);
+        std::fs::create_dir(&home).unwrap();
+        let clients = UnixListener::bind(home.join(socket::CLIENT)).unwrap();
+        let scrapes = UnixListener::bind(home.join(socket::METRICS)).unwrap();
+        let server = tokio::spawn(async move {
+            let mut held = Vec::new();
+            loop {
+                tokio::select! {
+                    client = clients.accept() => held.push(client),
+                    scrape = scrapes.accept() => {
+                        let text = "etcd_server_is_learner 1\netcd_server_proposals_applied_total 900\n";
+                        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+                        let mut stream = scrape.unwrap().0;
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                        held.push(Ok((stream, clients.local_addr().unwrap())));
+                    }
+                }
+            }
+        });
+        let client = Client::new(Place::Unix(home.join(socket::CLIENT)), None, None).await.unwrap();
+        let answers = ask_all(&client, data_dir, Ask { members: true, metrics: true }).await;
+        let metrics = answers.metrics.unwrap().unwrap();
+        assert_eq!((metrics.is_learner, metrics.applied), (Some(true), Some(900)));
+        assert!(answers.status.is_none() && answers.members.is_none());
+        server.abort();
     }
 
     /// A leader that hears its peer until second 10 and is asked each second until second 20.
