@@ -62,12 +62,6 @@ struct Intent {
 }
 
 impl Intent {
-    fn extend(&mut self, later: Self) {
-        self.dangers.extend(later.dangers);
-        self.spoke.extend(later.spoke);
-        self.learns |= later.learns;
-    }
-
     fn speaks(&self, decision: &str) -> bool {
         self.spoke.contains(&decision)
     }
@@ -244,8 +238,10 @@ proptest! {
         let mut full = intended(&scene.0);
         // A note that failed is tried again, and what it was in the way of follows.
         let mut noted = scene.0.clone();
-        [Kind::Recall, Kind::Remember].into_iter().for_each(|kind| noted.succeeded(kind));
-        full.extend(intended(&noted));
+        for kind in [Kind::Recall, Kind::Remember] {
+            noted.succeeded(kind);
+        }
+        full.dangers.extend(intended(&noted).dangers);
         for (loss, less) in losses::all(&scene.0) {
             for danger in intended(&less).dangers {
                 let allowed = full.dangers.contains(&danger) || excuse(&scene.0, &full, loss, danger).is_some();
