@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::client::Place;
     use crate::socket;
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixListener;
 
     const PEER: MemberId = MemberId(7);
@@ -228,6 +228,10 @@ mod tests {
                         let text = "etcd_server_is_learner 1\netcd_server_proposals_applied_total 900\n";
                         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
                         let mut stream = scrape.unwrap().0;
+                        let mut asked = Vec::new();
+                        while !asked.ends_with(b"\r\n\r\n") {
+                            asked.push(stream.read_u8().await.unwrap());
+                        }
                         stream.write_all(answer.as_bytes()).await.unwrap();
                         held.push(Ok((stream, clients.local_addr().unwrap())));
                     }
