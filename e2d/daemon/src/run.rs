@@ -156,7 +156,8 @@ async fn find_room(network: &Network) -> Result<(), Failure> {
     for (address, flag) in clients.chain([(network.peer(), "--peer-addr")]) {
         while let Err(error) = http::listen(address).await {
             if Instant::now() >= end {
-                let hint = format!("is another etcd running? stop it, or name another {flag}");
+                let hint =
+                    format!("is another etcd running, or the address not this machine's? else name another {flag}");
                 return Err(Failure::with_hint(Exit::TryAgain, error, hint));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

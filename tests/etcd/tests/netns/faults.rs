@@ -105,7 +105,7 @@ fn who_is_heard_by_somebody_is_not_evicted() -> Result<()> {
             "one without etcd's port" => cut_off(&cluster, other, 2380)?,
             _ => cut_off(&cluster, other, 7980)?,
         }
-        cluster.lasts(SILENCE * 2);
+        cluster.lasts(SILENCE * 3 / 2);
         cluster.serves(what)?;
         // Who is cut off cannot say.
         let voters = wait_for(PATIENCE, "somebody to list the members", || cluster.voters())?;
