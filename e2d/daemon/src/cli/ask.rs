@@ -26,7 +26,10 @@ impl PlanArgs {
     pub fn carry_out(&self) -> Result<(), Failure> {
         let reply = ask(&self.site)?;
         let text = match self.output {
-            Format::Json => json(&serde_json::json!({ "does": reply.acts, "waits": reply.waits }))?,
+            Format::Json => {
+                let StatusReply { acts, waits, age_seconds, .. } = &reply;
+                json(&serde_json::json!({ "does": acts, "waits": waits, "age_seconds": age_seconds }))?
+            }
             Format::Table => {
                 let lines: Vec<String> = age(&reply).into_iter().chain(plan_lines(&reply)).collect();
                 if lines.is_empty() { "nothing to do\n".to_owned() } else { lines.join("\n") + "\n" }
