@@ -137,7 +137,7 @@ fn systemd_is_told() -> Result<()> {
     cluster.start(0)?;
     // That it thinks is told at once, and then each ten seconds; that it serves, once.
     let (mut ready, mut thinks) = (0, 0);
-    for _ in 0..3 {
+    while (ready == 0 || thinks < 2) && thinks < 7 {
         let mut told = [0; 256];
         let count = socket.recv(&mut told)?;
         match String::from_utf8_lossy(&told[..count]).trim() {
@@ -149,7 +149,7 @@ fn systemd_is_told() -> Result<()> {
             other => bail!("{other:?} was said"),
         }
     }
-    ensure!((ready, thinks) == (1, 2), "ready was said {ready} times, alive {thinks} times");
+    ensure!(ready == 1 && thinks >= 2, "ready was said {ready} times, alive {thinks} times");
     cluster.passed(&calm())
 }
 
