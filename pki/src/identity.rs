@@ -6,7 +6,7 @@
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::chain;
-use crate::clock::Validity;
+use crate::clock::{Validity, unix_time};
 use crate::durable::{self, ReadError};
 use crate::leaf::Usage;
 use crate::pair::{self, Paths};
@@ -22,6 +22,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Where an identity lies.
@@ -53,13 +54,6 @@ pub enum Warning {
         path: Utf8PathBuf,
         /// Its mode.
         mode: u32,
-    },
-    /// None of the trusted authorities issued the own certificate: peers with the same files will refuse it.
-    NotTrustedByOwnAuthorities {
-        /// The certificate's file.
-        path: Utf8PathBuf,
-        /// What a verifier says.
-        why: String,
     },
     /// One of several authorities is not valid now, and is not trusted.
     AuthorityNotValid {
@@ -192,11 +186,6 @@ impl Identity {
             return Err(IdentityError::Mismatch { certificate: paths.certificate, key: paths.key });
         }
         let roots = authorities(&files.authorities, now, &mut warnings)?;
-        let trusted = |usage| chain::verify(certificate.der(), &chain[1..], &roots, usage, now);
-        if let (Err(error), Err(_)) = (trusted(Usage::Client), trusted(Usage::Server)) {
-            let path = paths.certificate.clone();
-            warnings.push(Warning::NotTrustedByOwnAuthorities { path, why: error.to_string() });
-        }
         let tls = |source| IdentityError::Tls { path: files.certificate.clone(), source };
         let prepared = |error: rustls::client::VerifierBuilderError| tls(rustls::Error::General(error.to_string()));
         let for_servers = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), chain::provider());
@@ -208,6 +197,20 @@ impl Identity {
             certificate,
             warnings,
         })
+    }
+
+    /// What others with the same authorities will say of the own certificate: whether it serves for all that `usage` names,
+    /// as a server's under the address `host`. The name is asked last: an error that it is not valid for the name says that all
+    /// else is well.
+    pub fn is_accepted(&self, usage: Usage, host: IpAddr, now: Timestamp) -> Result<(), rustls::Error> {
+        let Some((leaf, intermediates)) = self.certified.cert.split_first() else { return Ok(()) };
+        if usage.connects() {
+            self.for_clients.verify_client_cert(leaf, intermediates, unix_time(now))?;
+        }
+        if usage.serves() {
+            self.for_servers.verify_server_cert(leaf, intermediates, &host.into(), &[], unix_time(now))?;
+        }
+        Ok(())
     }
 
     /// The own certificate.
@@ -305,9 +308,6 @@ impl fmt::Display for Warning {
         match self {
             Self::GroupCanReachKey { path, mode } => {
                 write!(f, "{path} has mode {mode:04o}: a group can reach this private key")
-            }
-            Self::NotTrustedByOwnAuthorities { path, why } => {
-                write!(f, "none of the given authorities vouches for {path}: {why}")
             }
             Self::AuthorityNotValid { path, validity } => {
                 write!(

@@ -60,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
 
 /// Runs all checks; the names of those that failed.
 pub(crate) fn failures(workspace: &Workspace) -> Result<Vec<&'static str>> {
-    parts::ensure(workspace, &[Part::Protoc, Part::CargoDeny])?;
+    parts::ensure(workspace, &[Part::Protoc, Part::Systemd, Part::CargoDeny])?;
     let tree = Tree::read(&workspace.root)?;
     let mut failed = Vec::new();
     let mut judge = |name, outcome: Result<Vec<Finding>>| {
@@ -73,6 +73,7 @@ pub(crate) fn failures(workspace: &Workspace) -> Result<Vec<&'static str>> {
     judge("modules", Ok(modules::check(&tree)));
     judge("words", Ok(words::check(&tree)));
     judge("promises", Ok(promises::check(&tree)));
+    judge("systemd unit", says(&mut Command::new(workspace.root.join("deploy/systemd/test.sh"))));
     judge("format", says(cargo().args(["fmt", "--all", "--", "--check", "--files-with-diff"])));
     judge("dependencies", says(parts::deny(workspace).args(["check", "bans", "licenses", "sources"])));
     judge("clippy", says(&mut compile(&["clippy", "--all-targets"], &["--", "--deny", "warnings"])));

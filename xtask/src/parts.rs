@@ -26,6 +26,8 @@ pub(crate) enum Part {
     Protoc,
     Iproute2,
     Nftables,
+    Openssl,
+    Systemd,
     #[value(name = "etcd-3.4")]
     Etcd34,
     #[value(name = "etcd-3.5")]
@@ -113,6 +115,14 @@ fn install(workspace: &Workspace, part: Part) -> Result<Installed> {
             debian::install("nft", || true, &["nftables"])?;
             on_path("nft", &["--version"], "called by tests inside their machines, to cut links")
         }
+        Part::Openssl => {
+            debian::install("openssl", || true, &["openssl"])?;
+            on_path("openssl", &["version"], "called by tests, as a second opinion on certificates")
+        }
+        Part::Systemd => {
+            debian::install("systemd-analyze", || true, &["systemd"])?;
+            on_path("systemd-analyze", &["--version"], "called by cargo xtask check, on the unit")
+        }
         Part::Etcd34 => etcd::install_packaged(workspace, EtcdVersion::V3_4),
         Part::Etcd35 => etcd::install_built(workspace, EtcdVersion::V3_5),
         Part::Etcd36 => etcd::install_built(workspace, EtcdVersion::V3_6),
@@ -144,7 +154,7 @@ fn on_path(program: &str, version: &[&str], starts: &'static str) -> Result<Inst
 
 /// The first word of `text` that looks like a version.
 fn number(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | '-'));
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | '-' | '~'));
     let plain = words.map(|word| word.strip_prefix('v').unwrap_or(word));
     let mut versions = plain.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'));
     versions.next().unwrap_or("unknown").to_owned()

@@ -26,6 +26,8 @@ const NEEDS_GO: &str = "package(e2d-tests-etcd) + package(e2d-tests-cli) + (kind
 /// What this machine lets us test.
 pub(crate) struct Bench {
     versions: Vec<EtcdVersion>,
+    /// The version of the stories that take minutes.
+    pub(crate) long_stories: EtcdVersion,
     missing: Vec<(EtcdVersion, String)>,
     root: bool,
 }
@@ -42,7 +44,7 @@ impl Bench {
         if is_ci() && !(go && root) {
             bail!("a gate tests everything, and that takes Go and root: {}", if go { "root" } else { "Go" });
         }
-        let mut parts = vec![Part::Protoc, Part::CargoNextest];
+        let mut parts = vec![Part::Protoc, Part::Openssl, Part::CargoNextest];
         if root {
             parts.extend([Part::Iproute2, Part::Nftables]);
         }
@@ -58,7 +60,7 @@ impl Bench {
         }
         let is_here = |version: &EtcdVersion| !missing.iter().any(|(other, _)| other == version);
         let versions = wanted.iter().copied().filter(is_here).collect();
-        Ok(Self { versions, missing, root })
+        Ok(Self { versions, long_stories: EtcdVersion::DEFAULT, missing, root })
     }
 
     /// What this machine cannot run, for nextest's filter.
@@ -109,6 +111,7 @@ impl Bench {
         command
             .env("E2D_TEST_PARTS", workspace.parts())
             .env("E2D_TEST_ETCD_VERSIONS", versions.join(","))
+            .env("E2D_TEST_LONG_STORIES", self.long_stories.name())
             .env("E2D_TEST_BIN", workspace.target.join("debug/e2d"))
     }
 }

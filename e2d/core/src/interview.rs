@@ -9,7 +9,7 @@ use crate::id::{BootId, MemberId, NodeId};
 use crate::lineage::{LineageState, Recorded};
 use crate::memory::{Heard, Place, Recall};
 use crate::observe::World;
-use crate::plan::adopt;
+use crate::plan::{adopt, clone};
 use crate::word::Known;
 use crate::{quorum, safety};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,9 @@ pub struct Testimony {
     pub serves: bool,
     /// How far the witness heard the disk to have come, before this question.
     pub heard: Option<Heard>,
+    /// The witness's own disk is not where its member belongs, and may be a copy whose original has seen more since: what it
+    /// knows counts against the asker, and never for it.
+    pub away: bool,
 }
 
 /// An interview under way, or done.
@@ -80,6 +83,7 @@ pub fn testify(world: &World, question: &Question) -> (Testimony, Recall) {
         removed: serves && is_current(world, question.node) && !listed(question.place.member),
         serves: serves && commits_without(world, question.place.member),
         heard,
+        away: world.state.place.is_some_and(|place| clone::elsewhere(world, &place).is_some()),
     };
     (testimony, recall)
 }
@@ -164,7 +168,7 @@ pub fn weigh(world: &World, place: &Place, term: u64, index: u64, interview: &In
     let silent: Vec<NodeId> = members
         .iter()
         .copied()
-        .filter(|node| Some(*node) != me && !answers().any(|(witness, _)| witness == node))
+        .filter(|node| Some(*node) != me && !answers().any(|(witness, told)| witness == node && !told.away))
         .collect();
     let listed = me.is_some_and(|me| members.contains(&me));
     let present = members.len() - silent.len() + usize::from(!listed);

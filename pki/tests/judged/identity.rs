@@ -1,7 +1,11 @@
 //! Loading an identity: every way in which files can be wrong has its own message.
 
 use crate::openssl::{Bench, days, leaves, now};
-use e2d_pki::{Identity, IdentityError, IdentityFiles, KeyType, Warning};
+use e2d_pki::{Identity, IdentityError, IdentityFiles, KeyType, Usage, Warning};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Where the certificates of the tests are valid.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn files(bench: &Bench, stem: &str) -> IdentityFiles {
     IdentityFiles {
@@ -37,6 +41,22 @@ fn a_good_identity_has_no_warnings() {
         let identity = Identity::load(&files(&bench, stem), now()).unwrap();
         assert_eq!(identity.warnings(), []);
         assert_eq!(identity.certificate().subject.common_name(), format!("etcd {stem}"));
+    }
+}
+
+#[test]
+fn a_certificate_serves_for_what_it_says() {
+    let bench = tree();
+    let accepted = |stem: &str, usage, host: IpAddr| {
+        let identity = Identity::load(&files(&bench, stem), now()).unwrap();
+        identity.is_accepted(usage, host, now()).map_err(|error| error.to_string())
+    };
+    assert_eq!(accepted("peer", Usage::ServerAndClient, HERE), Ok(()));
+    assert_eq!(accepted("client", Usage::Client, HERE), Ok(()));
+    for usage in [Usage::Server, Usage::ServerAndClient] {
+        assert!(accepted("client", usage, HERE).unwrap_err().contains("extended key usage"));
+        let elsewhere = accepted("peer", usage, Ipv4Addr::new(10, 9, 9, 9).into()).unwrap_err();
+        assert!(elsewhere.contains("not valid for name \"10.9.9.9\""), "{elsewhere}");
     }
 }
 
@@ -84,8 +104,8 @@ fn each_fault_is_named() {
     bench.put("other.crt", stranger.text("ca.crt"));
     let mut strange = good.clone();
     strange.authorities[0] = bench.path("other.crt");
-    let warnings = Identity::load(&strange, now()).unwrap().warnings().to_vec();
-    assert!(matches!(&warnings[..], [Warning::NotTrustedByOwnAuthorities { .. }]), "{warnings:?}");
+    let strange = Identity::load(&strange, now()).unwrap();
+    assert!(strange.is_accepted(Usage::Server, HERE, now()).unwrap_err().to_string().contains("BadSignature"));
 
     bench.openssl("pkcs8 -topk8 -in server.key -out locked.key -passout pass:x");
     bench.mode("locked.key", 0o600);

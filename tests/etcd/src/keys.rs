@@ -58,6 +58,14 @@ impl Keys {
 pub enum Wrong {
     /// It ended yesterday.
     Expired,
+    /// The authority of all of them ended yesterday.
+    OldAuthority,
+    /// It is another machine's.
+    Host,
+    /// It is for clients alone.
+    Usage,
+    /// It is not there.
+    Missing,
     /// Another authority has signed it.
     Authority,
     /// The private key beside it is another's.
@@ -70,31 +78,46 @@ impl Cluster {
     /// Spoils one of the certificates of the first machine, `peer` or `server`, or mends it. The machine after the
     /// last one of the cluster must have keys of its own.
     pub fn spoil(&self, file: &str, wrong: Wrong) -> Result<()> {
-        let (own, kept) = (self.folder.join("pki/n1"), self.folder.join("pki/kept"));
+        let [own, kept, kept_ca] = ["pki/n1", "pki/kept", "pki/kept-ca.crt"].map(|name| self.folder.join(name));
         if !kept.exists() {
             crate::copy(&own, &kept)?;
+            fs_err::copy(self.folder.join("pki/ca.crt"), &kept_ca)?;
         }
         let other = self.folder.join("pki-other/n1");
         let put = |from: &Utf8Path, ending: &str| -> Result<()> {
             fs_err::copy(from.join(format!("{file}.{ending}")), own.join(format!("{file}.{ending}")))?;
             Ok(())
         };
-        put(&kept, "crt")?;
-        put(&kept, "key")?;
+        let put_both = |from: &Utf8Path| put(from, "crt").and_then(|()| put(from, "key"));
+        put_both(&kept)?;
+        let crt = own.join(format!("{file}.crt"));
+        let [ca, ca_key] = ["pki/ca.crt", "pki/ca.key"].map(|file| self.folder.join(file));
+        fs_err::copy(&kept_ca, &ca)?;
         match wrong {
             Wrong::Nothing => Ok(()),
-            Wrong::Key => put(&other, "key"),
-            Wrong::Authority => {
-                put(&other, "crt")?;
-                put(&other, "key")
+            Wrong::Missing => Ok(fs_err::remove_file(crt)?),
+            Wrong::Usage => {
+                fs_err::copy(own.join("client.crt"), crt)?;
+                fs_err::copy(own.join("client.key"), own.join(format!("{file}.key")))?;
+                Ok(())
             }
+            Wrong::Host => {
+                let elsewhere = self.folder.join("pki/elsewhere");
+                fs_err::create_dir_all(&elsewhere)?;
+                let args = ["gencerts", "--hosts", "10.99.0.1", "--output-dir", elsewhere.as_str()];
+                pki(&[&args[..], &["--ca-cert", ca.as_str(), "--ca-key", ca_key.as_str()]].concat())?;
+                put_both(&elsewhere)
+            }
+            Wrong::OldAuthority => {
+                let again = ["x509", "-in", kept_ca.as_str(), "-signkey", ca_key.as_str(), "-days", "-1"];
+                openssl(&[&again[..], &["-out", ca.as_str()]].concat())
+            }
+            Wrong::Key => put(&other, "key"),
+            Wrong::Authority => put_both(&other),
             Wrong::Expired => {
-                let (authority, request) = (self.folder.join("pki"), own.join("request"));
-                let (crt, key) = (own.join(format!("{file}.crt")), own.join(format!("{file}.key")));
+                let (request, key) = (own.join("request"), own.join(format!("{file}.key")));
                 openssl(&["req", "-new", "-key", key.as_str(), "-subj", "/CN=late", "-out", request.as_str()])?;
-                let ca = ["-CA", &format!("{authority}/ca.crt"), "-CAkey", &format!("{authority}/ca.key")]
-                    .map(str::to_owned);
-                let ca: Vec<&str> = ca.iter().map(String::as_str).collect();
+                let ca = ["-CA", ca.as_str(), "-CAkey", ca_key.as_str()];
                 let extensions = own.join("extensions");
                 fs_err::write(&extensions, "basicConstraints=CA:FALSE\n")?;
                 let sign = [

@@ -12,6 +12,8 @@ use std::str::FromStr;
 const PARTS: &str = "E2D_TEST_PARTS";
 /// The versions of etcd that tests of all versions cover: a comma list, for example `3.4,3.6`.
 const VERSIONS: &str = "E2D_TEST_ETCD_VERSIONS";
+/// The version of etcd of the stories that take minutes.
+const LONG_STORIES: &str = "E2D_TEST_LONG_STORIES";
 /// The e2d binary under test.
 const E2D: &str = "E2D_TEST_BIN";
 
@@ -44,6 +46,15 @@ impl EtcdVersion {
             Ok(list) => Self::list(&list).with_context(|| format!("{VERSIONS}={list}")),
             Err(_) => Ok(Self::ALL.to_vec()),
         }
+    }
+
+    /// The version for stories that take minutes: the one that `E2D_TEST_LONG_STORIES` names, else the default.
+    ///
+    /// # Errors
+    ///
+    /// The variable names something that is not a version.
+    pub fn of_long_stories() -> Result<Self> {
+        std::env::var(LONG_STORIES).map_or(Ok(Self::DEFAULT), |text| text.parse().context(LONG_STORIES))
     }
 
     fn list(text: &str) -> Result<Vec<Self>> {

@@ -277,7 +277,7 @@ fn a_start_succeeds_when_etcd_lasts() {
 #[test]
 fn a_testimony_answers_the_question_at_hand() {
     let mut world = world();
-    let told = Testimony { start: 4, known: None, removed: false, serves: false, heard: None };
+    let told = Testimony { start: 4, known: None, removed: false, serves: false, heard: None, away: false };
     world.hear_testimony(A, told);
     assert!(world.interview.is_none());
     world.interviewing(5);

@@ -64,7 +64,7 @@ pub(super) fn home(world: &World) -> Option<&str> {
 
 /// Where the member belongs, if that is another machine than this one and there are others to ask: then this disk may be
 /// a copy, and even if it was moved, the others look for its etcd there.
-pub(super) fn elsewhere<'a>(world: &'a World, place: &Place) -> Option<&'a str> {
+pub(crate) fn elsewhere<'a>(world: &'a World, place: &Place) -> Option<&'a str> {
     let home = home(world)?;
     let alone = interview::fellows(world, place).1 <= 1;
     // A name in etcd's list, as plain etcd may have it, says nothing about the machine that this is.

@@ -219,6 +219,7 @@ fn start(choices: &mut Choices<'_>, world: &mut World) {
                 removed: choices.chance(30),
                 serves: choices.chance(50),
                 heard: None,
+                away: choices.chance(10),
             };
             let fresh =
                 Interview { start: world.state.start, since: NOW - choices.age(), grown: NOW, answers: [].into() };

@@ -123,7 +123,14 @@ fn answered() -> World {
     world.recall.members.clone_from(&lineage.members);
     (world.state.start, world.raised) = (4, Some(4));
     let heard = Heard { start: 3, boot: Some(BootId(9)), term: 3, index: 900 };
-    let told = Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: true, heard: Some(heard) };
+    let told = Testimony {
+        start: 4,
+        known: Some(known(&lineage)),
+        removed: false,
+        serves: true,
+        heard: Some(heard),
+        away: false,
+    };
     let answers = [(node(2), told), (node(3), told)].into();
     world.interview = Some(Interview { start: 4, since: ago(1), grown: ago(1), answers });
     world
@@ -300,13 +307,40 @@ fn a_restore_looks_at_the_store_before_its_first_start() {
     let mut world = worlds::settled(&lineage, Phase::Founding);
     (world.state.start, world.state.ran, world.raised, world.lineage_since) = (4, false, Some(4), ago(1));
     worlds::see_store(&mut world, Some(&lineage), vec![]);
-    let told = Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: false, heard: None };
+    let told =
+        Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: false, heard: None, away: false };
     let answers = [(node(2), told), (node(3), told)].into();
     world.interview = Some(Interview { start: 4, since: ago(60), grown: ago(60), answers });
     let runs = |world: &World| matches!(plan::plan(world).node, Some(Action::Remember(state)) if state.ran);
     assert!(runs(&world), "{}", plan::plan(&world).report);
     world.see_store(Err(Trouble::Unreachable("no route".to_owned())));
     assert!(!runs(&world), "{}", plan::plan(&world).report);
+}
+
+/// S11: a witness that is not where its member belongs may be a copy, whose original has heard more since: it says so, what it
+/// knows counts against who asks, and never for it.
+#[test]
+fn a_witness_away_from_home_counts_against_alone() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::settled(&lineage, Phase::Member);
+    let question = Question { node: node(1), boot: BootId(7), place: world.state.place.unwrap(), start: 4 };
+    assert!(!interview::testify(&world, &question).0.away);
+    world.state.home = Some(worlds::url(9));
+    assert!(interview::testify(&world, &question).0.away);
+
+    let mut world = worlds::settled(&lineage, Phase::Member);
+    (world.state.start, world.raised) = (4, Some(4));
+    worlds::see_store(&mut world, Some(&lineage), vec![]);
+    let mut found = |away: bool, heard: Option<Heard>| {
+        let told = Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: false, heard, away };
+        world.interview =
+            Some(Interview { start: 4, since: ago(60), grown: ago(60), answers: [(node(2), told)].into() });
+        interview::weigh(&world, &world.state.place.unwrap(), 3, 900, world.interview.as_ref().unwrap())
+    };
+    assert_eq!(found(false, None), Finding::Clear);
+    assert!(matches!(found(true, None), Finding::Missing { silent, needed: 2 } if silent.contains(&node(2))));
+    let further = Heard { start: 6, boot: Some(BootId(9)), term: 3, index: 901 };
+    assert!(matches!(found(true, Some(further)), Finding::WentBack { .. }));
 }
 
 /// S11: a founder whose disk went back under a claim that has served nobody makes way for another identity.
@@ -318,8 +352,14 @@ fn a_founder_that_went_back_gives_its_identity_up_while_nobody_is_served() {
         (world.state.start, world.raised, world.lineage_since) = (4, Some(4), ago(1));
         worlds::see_store(&mut world, Some(&lineage), vec![]);
         let heard = Heard { start: 6, boot: Some(BootId(9)), term: 3, index: 900 };
-        let told =
-            Testimony { start: 4, known: Some(known(&lineage)), removed: false, serves: false, heard: Some(heard) };
+        let told = Testimony {
+            start: 4,
+            known: Some(known(&lineage)),
+            removed: false,
+            serves: false,
+            heard: Some(heard),
+            away: false,
+        };
         let answers = [(node(2), told), (node(3), told)].into();
         world.interview = Some(Interview { start: 4, since: ago(1), grown: ago(1), answers });
         let report = plan::plan(&world).report.to_string();
@@ -432,7 +472,7 @@ fn a_newcomer_without_a_seat_begins_anew() {
     assert_eq!(next(&world), Some(Action::Interview { start: 2 }));
     world.interviewing(2);
     assert_eq!(next(&world), None, "nobody says anything yet");
-    let told = Testimony { start: 2, known: None, removed: false, serves: true, heard: None };
+    let told = Testimony { start: 2, known: None, removed: false, serves: true, heard: None, away: false };
     world.hear_testimony(node(3), told);
     assert_eq!(next(&world), None, "it may be invited again");
     world.hear_testimony(node(2), Testimony { removed: true, ..told });
@@ -624,7 +664,8 @@ fn a_removed_member_that_once_met_its_clone_gives_its_identity_up() {
     world.interviewing(world.state.start);
     let alone = plan::plan(&world);
     assert_eq!(alone.node, None, "its data may be all that is left: {}", alone.report);
-    let serves = Testimony { start: world.state.start, known: None, removed: false, serves: true, heard: None };
+    let serves =
+        Testimony { start: world.state.start, known: None, removed: false, serves: true, heard: None, away: false };
     world.hear_testimony(node(2), serves);
     let gives_up = plan::plan(&world);
     assert!(

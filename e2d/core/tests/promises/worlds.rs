@@ -521,6 +521,7 @@ fn testimony(choices: &mut Choices<'_>, lineage: &Lineage) -> Testimony {
         removed: choices.chance(10),
         serves: choices.chance(60),
         heard: Some(heard),
+        away: choices.chance(10),
     };
     if choices.chance(15) {
         told.heard = Some(Heard { index: 1_000, ..heard });

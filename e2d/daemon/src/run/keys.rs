@@ -10,10 +10,11 @@ use camino::Utf8PathBuf;
 use e2d_gossip::{Keyring, MasterSecret};
 use e2d_pki::inspect::{self, Content};
 use e2d_pki::tls::{self, Live};
-use e2d_pki::{GossipSecret, GossipSecrets, Identity, IdentityError, IdentityFiles, Warning};
+use e2d_pki::{GossipSecret, GossipSecrets, Identity, IdentityError, IdentityFiles, Usage};
 use jiff::Timestamp;
 use rustls::time_provider::DefaultTimeProvider;
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
@@ -24,6 +25,8 @@ const PEER: &str = "peer-cert";
 /// The certificates of this node.
 pub(super) struct Certificates {
     keys: Keys,
+    client_ip: IpAddr,
+    peer_ip: IpAddr,
     server: Arc<Live>,
     peer: Arc<Live>,
     shown: RwLock<Vec<Certificate>>,
@@ -44,9 +47,9 @@ pub(super) enum CertificateError {
         /// What is wrong with it.
         source: IdentityError,
     },
-    /// The configured authority has not issued it: etcd would take it, and nobody would speak with it.
-    #[error("{path} was not issued by the authority in {authority}: {why}")]
-    Stranger {
+    /// Who trusts the configured authority refuses it: etcd would take it, and nobody would speak with it.
+    #[error("{path} would be refused by all who trust the authority in {authority}: {why}")]
+    Refused {
         /// The certificate's file.
         path: Utf8PathBuf,
         /// The authority's file.
@@ -56,43 +59,49 @@ pub(super) enum CertificateError {
     },
 }
 
-/// Reads a pair and looks at it as every peer and client of ours will.
-fn load(keys: &Keys, flag: &'static str, pair: &KeyPair) -> Result<Identity, CertificateError> {
-    let identity = Identity::load(&files(keys, pair), Timestamp::now())
-        .map_err(|source| CertificateError::Unusable { flag, source })?;
+/// Reads a pair and looks at it as every peer and client of ours will, which reach us at `host`.
+fn load(keys: &Keys, flag: &'static str, pair: &KeyPair, host: IpAddr) -> Result<Identity, CertificateError> {
+    let now = Timestamp::now();
+    let identity =
+        Identity::load(&files(keys, pair), now).map_err(|source| CertificateError::Unusable { flag, source })?;
     for warning in identity.warnings() {
-        match warning {
-            Warning::NotTrustedByOwnAuthorities { path, why } => {
-                let (path, authority, why) = (path.clone(), keys.ca_cert.clone(), why.clone());
-                return Err(CertificateError::Stranger { path, authority, why });
-            }
-            Warning::GroupCanReachKey { .. } | Warning::AuthorityNotValid { .. } | Warning::Interrupted { .. } => {
-                tracing::warn!(what = %warning, "a certificate should be looked at");
-            }
+        tracing::warn!(what = %warning, "a certificate should be looked at");
+    }
+    let usage = if flag == PEER { Usage::ServerAndClient } else { Usage::Server };
+    if let Err(error) = identity.is_accepted(usage, host, now) {
+        let (path, authority, why) = (pair.cert.clone(), keys.ca_cert.clone(), error.to_string());
+        // Clients may know us by a name alone, or by that of a balancer; etcd's peers know us by this address.
+        if flag == PEER || !is_about_the_name(&error) {
+            return Err(CertificateError::Refused { path, authority, why });
         }
+        tracing::warn!(file = %path, why, "clients that go where the list of members sends them will refuse this certificate");
     }
     Ok(identity)
 }
 
+fn is_about_the_name(error: &rustls::Error) -> bool {
+    use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(error, rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
+}
+
 impl Certificates {
-    /// Loads them all.
-    pub(super) fn load(keys: &Keys) -> Result<Self, CertificateError> {
-        let server = Live::new(load(keys, SERVER, &keys.server)?);
-        let peer = Live::new(load(keys, PEER, &keys.peer)?);
-        let all = Self { keys: keys.clone(), server, peer, shown: RwLock::default() };
+    /// Loads them all. Clients are sent to `client_ip`, and etcd's peers reach this node at `peer_ip`.
+    pub(super) fn load(keys: &Keys, client_ip: IpAddr, peer_ip: IpAddr) -> Result<Self, CertificateError> {
+        let server = Live::new(load(keys, SERVER, &keys.server, client_ip)?);
+        let peer = Live::new(load(keys, PEER, &keys.peer, peer_ip)?);
+        let all = Self { keys: keys.clone(), client_ip, peer_ip, server, peer, shown: RwLock::default() };
         all.look();
         Ok(all)
     }
 
     /// Reads them again. What cannot be used stays as it was.
     pub(super) fn reload(&self) {
-        let pairs = [(SERVER, &self.server, &self.keys.server), (PEER, &self.peer, &self.keys.peer)];
-        for (flag, live, pair) in pairs {
-            let usable = load(&self.keys, flag, pair).and_then(|_| {
-                let reloaded = live.reload(&files(&self.keys, pair), Timestamp::now());
-                reloaded.map_err(|source| CertificateError::Unusable { flag, source })
-            });
-            match usable {
+        let pairs = [
+            (SERVER, &self.server, &self.keys.server, self.client_ip),
+            (PEER, &self.peer, &self.keys.peer, self.peer_ip),
+        ];
+        for (flag, live, pair, host) in pairs {
+            match load(&self.keys, flag, pair, host).map(|identity| live.replace(identity)) {
                 Ok(_) => tracing::info!(file = %pair.cert, "certificate read again"),
                 Err(error) => {
                     let error = super::describe::chain(&error);

@@ -58,7 +58,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, numbers: 
         hold: world.hold.clone().map(Hold::from),
         client_url: world.me.client_url.clone(),
         client_files: files(setting),
-        advice: advice(world, report).into_iter().chain(setting.former()).collect(),
+        advice: advice(world, report).into_iter().chain(setting.former()).chain(setting.lacks.clone()).collect(),
         down: false,
         age_seconds: 0,
         data: String::new(),

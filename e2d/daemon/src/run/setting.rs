@@ -33,6 +33,8 @@ pub(super) struct Setting {
     pub(super) home: Utf8PathBuf,
     /// etcd and its tools, as they are installed at the moment.
     pub(super) programs: Installed,
+    /// What a person can do about a restore that is not possible here, as it was at the start.
+    pub(super) lacks: Option<String>,
     /// Where backups and the lineage lie.
     pub(super) store: Option<Arc<dyn Store>>,
     /// This node, as it names itself.
@@ -50,13 +52,14 @@ pub(super) struct Setting {
 impl Setting {
     /// Finds the programs and the store, and makes our folder once nothing else is wrong.
     pub(super) async fn prepare(config: Config) -> Result<Self, Failure> {
-        let programs = programs(&config.site).await?;
+        let (programs, lacks) = programs(&config.site).await?;
         let data_dir = absolute(&config.site.data_dir, "name the data directory by its full path")?;
         let folder = folder_of(&config.site.store).map(|folder| absolute(folder, "name the store by its full path"));
         let folder = folder.transpose()?;
         let store = folder.as_deref().map(|folder| store(&data_dir, folder)).transpose()?;
         let keys = config.network.security().keys();
-        let certificates = keys.map(Certificates::load).transpose();
+        let (client_ip, peer_ip) = (config.network.client().ip(), config.network.peer().ip());
+        let certificates = keys.map(|keys| Certificates::load(keys, client_ip, peer_ip)).transpose();
         let certificates =
             certificates.map_err(|error| bad(error.into(), "see `e2d pki inspect`; nothing was changed"))?;
         let keyring = keys::keyring(keys)
@@ -68,6 +71,7 @@ impl Setting {
             data_dir,
             home,
             programs,
+            lacks,
             store,
             me,
             policy,
@@ -151,7 +155,8 @@ fn refused(source: &io::Error, error: Box<dyn std::error::Error + Send + Sync>) 
     }
 }
 
-async fn programs(site: &Site) -> Result<Installed, Failure> {
+/// Finds the programs, and says what keeps a restore from being possible, if that is known.
+async fn programs(site: &Site) -> Result<(Installed, Option<String>), Failure> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let programs = Installed::find(site.etcd_bin_dir.as_deref(), &path).await.map_err(|error| {
         if error.may_pass() {
@@ -161,12 +166,18 @@ async fn programs(site: &Site) -> Result<Installed, Failure> {
     })?;
     let etcd = programs.known();
     tracing::info!(version = %etcd.version, path = %etcd.path, "etcd found");
-    match programs.restore().await {
-        Ok(_) => {}
-        Err(error) if error.may_pass() => tracing::warn!(%error, "whether a restore is possible is not known yet"),
-        Err(error) => tracing::warn!(%error, "no restore is possible on this node"),
-    }
-    Ok(programs)
+    let lacks = match programs.restore().await {
+        Ok(_) => None,
+        Err(error) if error.may_pass() => {
+            tracing::warn!(%error, "whether a restore is possible is not known yet");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no restore is possible on this node");
+            Some(format!("no backup can be restored on this node: {error}"))
+        }
+    };
+    Ok((programs, lacks))
 }
 
 /// The store in a folder, if that may be one.

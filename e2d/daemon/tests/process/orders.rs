@@ -124,6 +124,24 @@ fn leadership_is_handed_over_on_order() -> Result<()> {
     cluster.passed(&calm())
 }
 
+/// `env` on any of three nodes names all members, also while one is dead and beside a node that does not run.
+#[test]
+fn env_names_every_member() -> Result<()> {
+    let mut cluster = Cluster::new("env", EtcdVersion::V3_6, 3)?;
+    cluster.serve()?;
+    let named = |cluster: &Cluster, n: usize| -> Result<()> {
+        let variables = cluster.say(n, &["env"])?;
+        let all = (0..3).all(|other| variables.contains(&format!("http://{}:2379", cluster.address(other))));
+        ensure!(all && variables.contains("ETCDCTL_ENDPOINTS="), "n{n}: {variables}");
+        Ok(())
+    };
+    (0..3).try_for_each(|n| named(&cluster, n))?;
+    let dead = (cluster.leader()? + 1) % 3;
+    cluster.kill(dead)?;
+    (0..3).try_for_each(|n| named(&cluster, n))?;
+    cluster.passed(&calm())
+}
+
 /// One node: nobody could take over, and nobody else can be removed.
 #[test]
 fn a_single_node_refuses_what_would_end_it() -> Result<()> {

@@ -61,6 +61,21 @@ fn a_tool_that_was_busy_restores_later() -> Result<()> {
     cluster.passed(&calm().allow(unknown, "its tool is killed each time"))
 }
 
+/// S21 S22: without the tool that a restore needs a node serves and takes backups, and says from the start what is missing.
+#[test]
+fn a_tool_that_is_missing_is_said_before_it_is_needed() -> Result<()> {
+    let mut cluster = Cluster::new("no_tool", EtcdVersion::V3_6, 1)?;
+    cluster.own_programs()?;
+    cluster.replace("etcd", EtcdVersion::V3_6)?;
+    cluster.set("PATH", "/nowhere");
+    cluster.start_with(0, &["--snapshot-interval", "1s"])?;
+    cluster.serves(0)?;
+    let status = cluster.until(0, "a backup", |status| status["store"]["verified"].as_i64() >= Some(1))?;
+    let advice = status["advice"].to_string();
+    ensure!(advice.contains("no backup can be restored on this node: no etcdutl in"), "{status:#}");
+    cluster.passed(&calm())
+}
+
 /// S13 S19: a restore does not keep e2d from stopping, however long its tool takes: the tool ends, what it was given is
 /// removed, and the next start restores.
 #[test]

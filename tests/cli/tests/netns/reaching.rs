@@ -1,6 +1,6 @@
 //! Verbs find what a daemon was told and they were not: `e2d env` its members, the verbs about backups its store.
 
-use crate::machine::{Machine, PATIENCE, gate};
+use crate::machine::{Ended, Machine, PATIENCE, gate};
 use anyhow::{Result, ensure};
 use e2d_testkit::{EtcdVersion, Parts, wait_for};
 
@@ -97,6 +97,46 @@ fn verbs_look_into_the_store_of_the_daemon() -> Result<()> {
     let node = machine.serve(&["--snapshot-url", "none"])?;
     let listed = machine.verb(&["snapshot", "list"])?;
     ensure!(listed.code == Some(78) && listed.stderr.contains("no store of backups"), "{listed:#?}");
+    Machine::stop(node)?;
+    machine.passed(&gate())
+}
+
+/// The variables of the former program, as its units set them, run a node and are found by the verbs beside it.
+#[test]
+fn variables_of_the_former_program_run_a_node() -> Result<()> {
+    let machine = Machine::new("former", EtcdVersion::V3_4)?;
+    let store = machine.folder().join("store");
+    fs_err::create_dir(&store)?;
+    let url = format!("file://{store}/");
+    let variables = [
+        ("E2D_NAME", "former-name"),
+        ("E2D_DATA_DIR", machine.data.as_str()),
+        ("E2D_HOST", "127.0.0.1"),
+        ("E2D_CLIENT_ADDR", "127.0.0.1:4001"),
+        ("E2D_SNAPSHOT_BACKUP_URL", &url),
+        ("E2D_SNAPSHOT_COMPRESSION", "true"),
+        ("E2D_SNAPSHOT_ENCRYPTION", "false"),
+        ("E2D_SNAPSHOT_INTERVAL", "1s"),
+        ("E2D_HEALTH_CHECK_INTERVAL", "1m"),
+        ("E2D_HEALTH_CHECK_TIMEOUT", "5m"),
+    ];
+    let e2d = |words: &[&str]| -> Result<std::process::Command> {
+        let mut command = machine.command(Parts::e2d()?);
+        command.args(words).envs(variables);
+        Ok(command)
+    };
+    let mut run = e2d(&["run", "-n", "1", "--etcd-bin-dir", machine.etcd.as_str(), "--log-format", "json"])?;
+    let node = machine.scratch.spawn("node", &mut run)?;
+    wait_for(PATIENCE, "a backup", || -> Result<()> {
+        let shown: Ended = e2d(&["status", "--output", "json"])?.output()?.into();
+        let status: serde_json::Value = serde_json::from_str(&shown.stdout)?;
+        ensure!(status["store"]["verified"].as_i64() >= Some(1), "{status:#}");
+        ensure!(status["client_url"] == "http://127.0.0.1:4001", "{status:#}");
+        Ok(())
+    })?;
+    ensure!(store.join("archives").is_dir(), "the backup is elsewhere");
+    let members = machine.etcdctl(&[], "member list")?;
+    ensure!(members.contains(", former-name-") && members.contains("http://127.0.0.1:4001"), "{members}");
     Machine::stop(node)?;
     machine.passed(&gate())
 }

@@ -135,6 +135,108 @@ fn a_disk_that_went_back_is_somebody_else() -> Result<()> {
     cluster.passed(&gate())
 }
 
+/// S3 S6 S21: the only disk is set back to a copy that is older than its backups. Nothing is served from it and nothing of it is
+/// given up: a person moves it away, and what was backed up is there.
+#[test]
+fn a_lone_disk_that_is_older_than_its_store_waits_for_a_person() -> Result<()> {
+    let mut cluster = Setup::new("older_than_store", 1).build()?;
+    cluster.start(1)?;
+    cluster.is_whole("at birth")?;
+    let [old, aside] = ["old", "aside"].map(|name| cluster.folder().join(name));
+    cluster.power_off(1)?;
+    copy(cluster.disk(1), &old)?;
+    cluster.start(1)?;
+    cluster.serves("after the copy")?;
+    cluster.archived()?;
+    let newest = cluster.newest();
+    cluster.power_off(1)?;
+    cluster.wipe(1)?;
+    copy(&old, cluster.disk(1))?;
+    cluster.start(1)?;
+    cluster.waits(1, "a person must decide")?;
+    cluster.lasts(Duration::from_secs(5));
+    ensure!(cluster.etcd_pid(1).is_err(), "the older disk serves");
+    ensure!(cluster.newest_archive()?.1 >= newest, "the newest archive has revision {}", cluster.newest_archive()?.1);
+    cluster.unplug(1)?;
+    fs_err::rename(cluster.disk(1), aside)?;
+    cluster.start(1)?;
+    cluster.is_whole("from its backups")?;
+    cluster.lost_nothing("by a disk that went back")?;
+    cluster.passed(&gate())
+}
+
+/// S3 S6 S21: two of three disks are set back to older copies, and together they would be a quorum. They ask the third, and
+/// nothing is served that is older than what was acknowledged; with one of the true disks all goes on.
+#[test]
+fn two_disks_that_went_back_are_no_quorum() -> Result<()> {
+    let mut cluster = Setup::new("two_went_back", 3).build()?;
+    cluster.start_all()?;
+    let members = cluster.is_whole("at birth")?;
+    let place = |age: &str, n: u8| cluster.folder().join(format!("{age}-{n}"));
+    let [old, new] = ["old", "new"].map(|age| [1, 2].map(|n| (n, place(age, n))));
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+    }
+    for (n, copied) in &old {
+        copy(cluster.disk(*n), copied)?;
+    }
+    cluster.start_all()?;
+    cluster.is_whole("after the copies")?;
+    for _ in 0..100 {
+        cluster.write()?;
+    }
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+    }
+    for ((n, copied), (_, kept)) in old.iter().zip(&new) {
+        fs_err::rename(cluster.disk(*n), kept)?;
+        copy(copied, cluster.disk(*n))?;
+    }
+    cluster.start_all()?;
+    for n in [1, 2] {
+        cluster.waits(n, "heard this disk further on than it is now")?;
+    }
+    cluster.lasts(Duration::from_secs(5));
+    ensure!(cluster.write().is_err(), "somebody serves");
+    ensure!(cluster.lineage()?["epoch"] == 1, "another epoch was claimed: {}", cluster.lineage()?);
+    let (n, kept) = &new[0];
+    cluster.unplug(*n)?;
+    cluster.wipe(*n)?;
+    copy(kept, cluster.disk(*n))?;
+    cluster.start(*n)?;
+    cluster.one_replaced(&members, "with one of the true disks")?;
+    cluster.lost_nothing("by disks that went back")?;
+    cluster.passed(&gate())
+}
+
+/// S1 S11: the copy of a machine's disk starts on another machine before its original does. It starts no etcd, and its
+/// original is the member that it was.
+#[test]
+fn a_copy_that_starts_first_is_not_the_member() -> Result<()> {
+    let mut cluster = Setup::new("copy_first", 3).spares(1).build()?;
+    cluster.start_all()?;
+    let members = cluster.is_whole("at birth")?;
+    for n in cluster.all() {
+        cluster.power_off(n)?;
+    }
+    cluster.clone_machine(3, 4)?;
+    for n in [4, 1] {
+        cluster.start(n)?;
+    }
+    cluster.waits(4, "this may be a copy")?;
+    cluster.lasts(Duration::from_secs(5));
+    for n in [1, 4] {
+        ensure!(cluster.etcd_pid(n).is_err(), "n{n} runs an etcd beside a copy alone");
+    }
+    for n in [2, 3] {
+        cluster.start(n)?;
+    }
+    ensure!(cluster.is_whole("with the original")? == members, "the members have changed");
+    ensure!(cluster.etcd_pid(4).is_err(), "the copy runs an etcd");
+    cluster.lost_nothing("by a copy")?;
+    cluster.passed(&gate().allow("one node runs twice", "that is what is shown"))
+}
+
 /// S1 S11: a copy of a machine's disk on another machine starts no second etcd, and the original is not disturbed.
 #[test]
 fn a_cloned_machine_is_not_two_members() -> Result<()> {

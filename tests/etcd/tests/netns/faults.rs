@@ -2,7 +2,7 @@
 
 use crate::gate;
 use anyhow::{Result, ensure};
-use e2d_testkit::wait_for;
+use e2d_testkit::{EtcdVersion, wait_for};
 use e2d_tests_etcd::{Cluster, PATIENCE, Setup, copy};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// and all ends healthy with nobody's help.
 #[test]
 fn three_nodes_under_every_fault() -> Result<()> {
-    let mut cluster = Setup::new("every_fault", 3).build()?;
+    let mut cluster = Setup::new("every_fault", 3).version(EtcdVersion::of_long_stories()?).build()?;
     cluster.start_all()?;
     let born = cluster.is_whole("at birth")?;
     let (id, _) = cluster.header()?;
@@ -90,7 +90,7 @@ fn three_nodes_under_every_fault() -> Result<()> {
 /// the leader and one other, nor of etcd's port alone, nor of gossip's.
 #[test]
 fn who_is_heard_by_somebody_is_not_evicted() -> Result<()> {
-    let mut cluster = Setup::new("heard", 3).build()?;
+    let mut cluster = Setup::new("heard", 3).version(EtcdVersion::of_long_stories()?).build()?;
     cluster.start_all()?;
     let born = cluster.is_whole("at birth")?;
     cluster.start_writing();
@@ -121,7 +121,7 @@ fn who_is_heard_by_somebody_is_not_evicted() -> Result<()> {
 /// other three serve, nothing acknowledged is lost, and all ends healthy with nobody's help.
 #[test]
 fn five_nodes_with_two_killed() -> Result<()> {
-    let mut cluster = Setup::new("five", 5).build()?;
+    let mut cluster = Setup::new("five", 5).version(EtcdVersion::of_long_stories()?).build()?;
     cluster.start_all()?;
     let born = cluster.is_whole("at birth")?;
     let (id, _) = cluster.header()?;

@@ -179,7 +179,7 @@ fn self_destruct(world: &mut World) {
     let Some(interview) = world.interview.as_mut().filter(|_| waits) else { return };
     if world.now.since(interview.since).as_secs() >= 3 {
         let (start, others) = (interview.start, NodeId(1));
-        let sure = Testimony { start, known: None, removed: true, serves: true, heard: None };
+        let sure = Testimony { start, known: None, removed: true, serves: true, heard: None, away: false };
         interview.answers.insert(others, sure);
     }
 }
