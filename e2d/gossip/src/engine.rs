@@ -71,6 +71,8 @@ pub struct Engine {
     said: u64,
     /// Counts our comparisons.
     compared: usize,
+    /// When there was last anything to tell.
+    stirred: Moment,
     has_left: bool,
     sends: Vec<Send>,
     events: Vec<Event>,
@@ -109,6 +111,7 @@ impl Engine {
             counters: Counters::default(),
             said: 0,
             compared: 0,
+            stirred: now,
             has_left: false,
             sends: Vec::new(),
             events: Vec::new(),
@@ -126,6 +129,9 @@ impl Engine {
         } else {
             self.notice_freeze();
             self.take(input);
+        }
+        if !self.events.is_empty() {
+            self.stirred = self.now;
         }
         Output {
             sends: std::mem::take(&mut self.sends),
@@ -195,6 +201,7 @@ impl Engine {
     fn fire(&mut self, timer: Timer) {
         match timer {
             Timer::Swim(timer) => self.fire_swim(timer),
+            Timer::Rumours => self.tell_rumours(),
             Timer::PingAgain => self.ping_again(),
             Timer::Ask(addr) => self.ask_again(addr),
             Timer::Digest => {

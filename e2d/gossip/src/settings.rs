@@ -103,8 +103,8 @@ impl Timing {
         config.notify_down_members = true;
         // Members that were missed are found by the engine's own comparison.
         config.periodic_announce = None;
-        config.periodic_gossip =
-            Some(foca::PeriodicParams { frequency: Duration::from_millis(200), num_members: at_least_one(4) });
+        // Rumours are told by the engine, while there are any.
+        config.periodic_gossip = None;
         config
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(crate) enum Timer {
     /// foca's own.
     Swim(foca::Timer<Identity>),
+    /// Tell what foca has to tell, should it still have.
+    Rumours,
     /// Ping the probed peer once more, should nothing have been heard from it.
     PingAgain,
     /// Greet an address again, if there is still a reason to.
@@ -43,6 +45,11 @@ impl Timers {
     pub(crate) fn pop(&mut self, now: Moment) -> Option<Timer> {
         let first = self.queue.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
+    }
+
+    /// Takes every timer of this kind back.
+    pub(crate) fn unset(&mut self, timer: &Timer) {
+        self.queue.retain(|_, set| set != timer);
     }
 
     /// Moves everything `by` later.

@@ -24,8 +24,12 @@ use std::time::Duration;
 /// To how many a word is passed on in a large cluster: e^-4 of the nodes, 2 %, miss it and find it by comparing.
 const FANOUT: usize = 4;
 
+/// How often somebody's items are compared with ours in a small cluster, while there is news.
 const COMPARE_SMALL: Duration = Duration::from_millis(400);
+/// How often otherwise.
 const COMPARE_LARGE: Duration = Duration::from_secs(1);
+/// For how long nobody must have told anything: by then everybody has compared with everybody many times.
+const CALM: Duration = Duration::from_secs(10);
 
 /// An upper bound of what an item's wrapping takes: two ids, three numbers, an age and a length.
 const WORD_OVERHEAD: usize = 48;
@@ -49,6 +53,7 @@ impl Engine {
             return self.events.push(Event::Refused(Refusal::TooManyTopics { topic }));
         }
         self.said += 1;
+        self.stirred = self.now;
         let version = Version { bump: self.me.bump, boot, counter: self.said };
         self.items.say(Head { origin, topic, version }, body);
         self.spread(&[(origin, topic)], None);
@@ -133,7 +138,8 @@ impl Engine {
     }
 
     pub(super) fn set_digest_timer(&mut self) {
-        let pause = self.jitter(if self.is_small() { COMPARE_SMALL } else { COMPARE_LARGE });
+        let is_stirred = self.now.since(self.stirred) < CALM;
+        let pause = self.jitter(if self.is_small() && is_stirred { COMPARE_SMALL } else { COMPARE_LARGE });
         self.timers.set(self.now + pause, Timer::Digest);
     }
 

@@ -28,6 +28,9 @@ const MAX_PACKET: NonZeroUsize = NonZeroUsize::new(MAX_DATAGRAM_PAYLOAD - 1).unw
 /// How often a ping is sent within the round trip allowed to it. One repeat too many costs a packet.
 const PINGS_PER_RTT: u32 = 3;
 
+/// How often rumours are told, besides what rides on pings.
+const RUMOURS: Duration = Duration::from_millis(200);
+
 /// The most members, dead or alive. Beyond it, packets that would add one are refused.
 const MAX_MEMBERS: usize = 4096;
 
@@ -50,6 +53,8 @@ pub(super) struct Swim {
     effects: Effects,
     /// The last ping, until it is answered.
     probe: Option<Probe>,
+    /// Whether a timer is set to tell rumours.
+    tells: bool,
     surveyed: Moment,
     tuned: (NonZeroU8, Duration),
 }
@@ -68,8 +73,14 @@ impl Swim {
             foca: Foca::new(me, config, rng, PostcardCodec),
             effects: AccumulatingRuntime::new(),
             probe: None,
+            tells: false,
             surveyed: Moment::default(),
         }
+    }
+
+    /// Whether there is something to tell, and somebody to tell it to.
+    fn has_rumours(&self) -> bool {
+        self.foca.updates_backlog() > 0 && self.live_count() > 0
     }
 
     pub(super) fn live_count(&self) -> usize {
@@ -121,6 +132,7 @@ impl Engine {
             && matches!(message(packet), Some(foca::Message::Ack(_)))
         {
             self.swim.probe = None;
+            self.timers.unset(&Timer::PingAgain);
         }
         if self.swim.has_room_for(packet) {
             self.run_swim(|foca, effects| foca.handle_data(packet, effects));
@@ -191,7 +203,18 @@ impl Engine {
             }
         }
         self.take_effects();
+        if self.swim.has_rumours() && !self.swim.tells {
+            self.swim.tells = true;
+            self.timers.set(self.now + RUMOURS, Timer::Rumours);
+        }
         self.survey();
+    }
+
+    pub(super) fn tell_rumours(&mut self) {
+        self.swim.tells = false;
+        if self.swim.has_rumours() {
+            self.run_swim(|foca, effects| foca.gossip(effects));
+        }
     }
 
     fn take_effects(&mut self) {
