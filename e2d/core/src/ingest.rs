@@ -138,6 +138,8 @@ impl World {
         if claim(&state) != claim(&self.state) {
             // What could not be restored for one claim says nothing about the next.
             self.failures.remove(&Kind::Restore);
+            // And what was archived of another epoch nothing of the one that begins.
+            self.archived = None;
         }
         if state.phase == Phase::Founding && claim(&state) != claim(&self.state) && claim(&state) == forming {
             self.promised = forming;

@@ -111,6 +111,8 @@ pub enum Finding {
     Missing {
         /// Members that did not answer.
         silent: Vec<NodeId>,
+        /// Members that did, from elsewhere than where they belong.
+        away: Vec<NodeId>,
         /// How many answers are needed, our own included.
         needed: usize,
     },
@@ -165,15 +167,13 @@ pub fn weigh(world: &World, place: &Place, term: u64, index: u64, interview: &In
         return Finding::WentBack { witness, heard, reseeded };
     }
     let (members, all) = fellows(world, place);
-    let silent: Vec<NodeId> = members
-        .iter()
-        .copied()
-        .filter(|node| Some(*node) != me && !answers().any(|(witness, told)| witness == node && !told.away))
-        .collect();
-    let listed = me.is_some_and(|me| members.contains(&me));
-    let present = members.len() - silent.len() + usize::from(!listed);
+    let others = members.iter().copied().filter(|node| Some(*node) != me);
+    let answer = |node: &NodeId| answers().find(|(witness, _)| *witness == node).map(|(_, told)| told.away);
+    let (silent, heard): (Vec<NodeId>, Vec<NodeId>) = others.partition(|node| answer(node).is_none());
+    let (away, heard): (Vec<NodeId>, Vec<NodeId>) = heard.into_iter().partition(|node| answer(node) == Some(true));
     let needed = crate::quorum::majority(all);
-    if present >= needed { Finding::Clear } else { Finding::Missing { silent, needed } }
+    // This disk counts too.
+    if heard.len() + 1 >= needed { Finding::Clear } else { Finding::Missing { silent, away, needed } }
 }
 
 /// The nodes of the voters last known, and how many voters there are: the founders while the epoch

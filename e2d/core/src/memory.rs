@@ -139,6 +139,13 @@ pub struct Recall {
 }
 
 impl Recall {
+    /// The members as this disk last heard of them: as etcd listed them, else as the lineage records them.
+    #[must_use]
+    pub fn last_members(&self) -> &[Recorded] {
+        let recorded = || self.lineage.as_ref().map(|lineage| lineage.members.as_slice()).unwrap_or_default();
+        if self.members.is_empty() { recorded() } else { &self.members }
+    }
+
     /// Keeps what is higher of what was known and what `node` says of itself now.
     ///
     /// A boot is only kept with the start that it told: it serves to know one start heard twice.

@@ -5,6 +5,9 @@ use crate::lineage::LineageState;
 use std::fmt;
 use std::time::Duration;
 
+/// What is said of a witness that may be a copy.
+const AWAY: &str = "answered from another machine than its own, and may be a copy";
+
 /// Why nothing is done about something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -122,8 +125,10 @@ pub enum Reason {
     ClaimsConflict(Epoch),
     /// Members that did not answer before the start.
     AnswersMissing {
-        /// Who.
+        /// Who did not answer.
         silent: Vec<NodeId>,
+        /// Who answered from elsewhere than where it belongs.
+        away: Vec<NodeId>,
         /// How many answers are needed, our own included.
         needed: usize,
     },
@@ -156,6 +161,8 @@ pub enum Reason {
     },
     /// etcd does not answer, or has no quorum.
     NoQuorum,
+    /// etcd's authentication is enabled, and it tells e2d nothing.
+    EtcdLocked,
     /// etcd runs here as a learner.
     StillLearner,
     /// Etcd starts, or stops.
@@ -318,15 +325,15 @@ impl fmt::Display for Reason {
             Self::ClaimsConflict(epoch) => {
                 write!(f, "two claims of epoch {epoch} met: a person must say which one is right")
             }
-            Self::AnswersMissing { silent, needed } => write!(
-                f,
-                "before etcd starts on old data {needed} of the members must have answered, this one included; {}",
-                if silent.is_empty() {
-                    "nobody knows who they are".to_owned()
-                } else {
-                    format!("silent: {}", list(silent))
+            Self::AnswersMissing { silent, away, needed } => {
+                write!(f, "before etcd starts on old data {needed} of the members must have answered, this one included")?;
+                match (silent.is_empty(), away.is_empty()) {
+                    (true, true) => f.write_str("; nobody knows who they are"),
+                    (false, true) => write!(f, "; silent: {}", list(silent)),
+                    (true, false) => write!(f, "; {AWAY}: {}", list(away)),
+                    (false, false) => write!(f, "; silent: {}; {AWAY}: {}", list(silent), list(away)),
                 }
-            ),
+            }
             Self::DiskWentBack { witness } => write!(
                 f,
                 "node {witness} heard this disk further on than it is now, and no quorum could re-seed it: a person must decide"
@@ -349,6 +356,10 @@ impl fmt::Display for Reason {
             Self::NoQuorum => {
                 f.write_str("etcd runs, and no read through it works: it has no quorum, or does not answer")
             }
+            Self::EtcdLocked => f.write_str(
+                "etcd has authentication enabled, which this version has no user for: nothing is backed up, no member is \
+                 replaced, and this node is not ready",
+            ),
             Self::StillLearner => {
                 f.write_str("etcd runs here as a learner, through which no read works before it has its vote")
             }

@@ -16,7 +16,7 @@ mod look;
 mod mind;
 mod mount;
 pub(crate) mod offline;
-mod picture;
+pub(crate) mod picture;
 mod setting;
 mod signals;
 mod talk;

@@ -315,7 +315,11 @@ impl Launch {
     }
 
     fn storage(&self, version: EtcdVersion, args: &mut Args) {
-        args.put("quota-backend-bytes", self.tuning.quota_bytes);
+        // Behind the gate nobody writes but e2d, and what was restored may be over the quota already: none is set.
+        match self.gate {
+            Gate::Gated => args.put("quota-backend-bytes", -1),
+            Gate::Open => args.put("quota-backend-bytes", self.tuning.quota_bytes),
+        }
         args.put("snapshot-count", self.tuning.snapshot_entries);
         match self.tuning.compaction {
             // A retention of zero switches it off, whatever the mode.

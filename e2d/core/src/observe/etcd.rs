@@ -114,6 +114,8 @@ pub struct Etcd {
     pub status: Option<Seen<Status>>,
     /// When a linearizable read through it last worked.
     pub read_at: Option<Moment>,
+    /// Whether it answers that e2d must say who it is: authentication is enabled in it.
+    pub locked: bool,
     /// Its last linearizable list of members.
     pub members: Option<Seen<Vec<Member>>>,
     /// When an act of this node last changed them, or may have: a list that was asked for before is not taken in.

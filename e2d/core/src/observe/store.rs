@@ -1,7 +1,8 @@
 //! One look at the store: what it showed, or why it showed nothing.
 
-use crate::id::{ArchiveId, Epoch, NodeId, Revision};
+use crate::id::{ArchiveId, Epoch, LineageId, NodeId, Revision};
 use crate::lineage::Lineage;
+use crate::memory::Place;
 use std::fmt;
 
 /// One archive as the store's catalogue shows it.
@@ -9,6 +10,8 @@ use std::fmt;
 pub struct ArchiveSeen {
     /// Which archive.
     pub id: ArchiveId,
+    /// The logical cluster it was taken from.
+    pub lineage: LineageId,
     /// The epoch it was taken in.
     pub epoch: Epoch,
     /// The revision it holds.
@@ -21,6 +24,14 @@ pub struct ArchiveSeen {
     pub node: NodeId,
     /// Whether it was read back and opened as a database.
     pub verified: bool,
+}
+
+impl ArchiveSeen {
+    /// Whether it was taken in the epoch of this place. A folder may hold the archives of several clusters.
+    #[must_use]
+    pub fn is_of(&self, place: &Place) -> bool {
+        (self.lineage, self.epoch) == (place.lineage, place.epoch)
+    }
 }
 
 /// Why the store told us nothing. None of these is "empty".

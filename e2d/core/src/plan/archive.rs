@@ -25,7 +25,7 @@ pub fn consider(world: &World) -> Verdict {
         None => return Verdict::Idle,
     }
     // What was never verified is verified first, which the act sees to.
-    let ours = view.archives.iter().filter(|archive| archive.epoch == place.epoch && archive.verified);
+    let ours = view.archives.iter().filter(|archive| archive.is_of(&place) && archive.verified);
     let newest = ours.map(|archive| archive.revision).max();
     let due = match (&world.archived, newest) {
         (Some(last), _) => {

@@ -225,7 +225,7 @@ fn launch(world: &World, lineage: &Lineage, founder: &Founder, gate: Gate) -> La
 /// etcd runs for clients: this disk is a member from now on.
 fn became_member(world: &World) -> Verdict {
     if world.status().is_none() {
-        return Verdict::Wait(Reason::Settling);
+        return Verdict::Wait(restart::unsettled(world));
     }
     let home = Some(world.me.peer_url.clone());
     let state = State { phase: Phase::Member, opened: true, home, ..world.state.clone() };
@@ -252,7 +252,7 @@ fn all_promised(world: &World, lineage: &Lineage) -> Verdict {
 /// Restore: the lineage goes live when a majority runs gated, serves, and agrees.
 fn agree(world: &World, lineage: &Lineage) -> Verdict {
     if !world.serves() {
-        return Verdict::Wait(Reason::NoQuorum);
+        return Verdict::Wait(restart::unserved(world));
     }
     let Some(archive) = lineage.claim.source.map(|source| source.archive) else { return Verdict::Idle };
     match world.etcd.marked {

@@ -79,10 +79,10 @@ pub(super) fn ask(world: &World) -> Result<(), Verdict> {
         Finding::Clear => {
             let (silent, needed) = (late(world, &place, interview), interview::fellows(world, &place).1);
             if !silent.is_empty() {
-                return wait(Reason::AnswersMissing { silent, needed });
+                return wait(Reason::AnswersMissing { silent, away: vec![], needed });
             }
         }
-        Finding::Missing { silent, needed } => return wait(Reason::AnswersMissing { silent, needed }),
+        Finding::Missing { silent, away, needed } => return wait(Reason::AnswersMissing { silent, away, needed }),
         Finding::NewerEpoch { witness, known } => {
             return wait(Reason::NewerEpochKnown { witness, epoch: known.epoch, state: known.state });
         }
@@ -168,7 +168,7 @@ pub(super) fn check_store(world: &World, index: u64) -> Result<(), Verdict> {
     let (Some(me), Some(place), Some(view)) = (world.node(), world.state.place, world.store_view()) else {
         return Ok(());
     };
-    let ahead = |a: &&crate::observe::ArchiveSeen| a.node == me && a.epoch == place.epoch && a.index > index;
+    let ahead = |a: &&crate::observe::ArchiveSeen| a.node == me && a.is_of(&place) && a.index > index;
     let Some(archive) = view.archives.iter().find(ahead) else { return Ok(()) };
     let further = archive.index;
     Err(match reseeded_by(world)? {
@@ -231,7 +231,7 @@ fn reseeded_by(world: &World) -> Result<Option<NodeId>, Verdict> {
 /// etcd runs. A newcomer that answers is a member from now on, and what was asked is done with.
 fn settled(world: &World) -> Verdict {
     if world.status().is_none() {
-        return Verdict::Wait(Reason::Settling);
+        return Verdict::Wait(unsettled(world));
     }
     if world.state.phase == Phase::Joining {
         let home = Some(world.me.peer_url.clone());
@@ -248,8 +248,18 @@ fn settled(world: &World) -> Verdict {
     match world.status() {
         _ if world.serves() => Verdict::Idle,
         Some(status) if status.learner => Verdict::Wait(Reason::StillLearner),
-        _ => Verdict::Wait(Reason::NoQuorum),
+        _ => Verdict::Wait(unserved(world)),
     }
+}
+
+/// Why etcd, which runs, has not told its status.
+pub(super) fn unsettled(world: &World) -> Reason {
+    if world.etcd.locked { Reason::EtcdLocked } else { Reason::Settling }
+}
+
+/// Why no read through etcd, which runs, works.
+pub(super) fn unserved(world: &World) -> Reason {
+    if world.etcd.locked { Reason::EtcdLocked } else { Reason::NoQuorum }
 }
 
 /// What to write down of the others: the member list when it changed, where gossip reaches them, and

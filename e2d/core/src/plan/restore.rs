@@ -128,15 +128,22 @@ fn bump(world: &World, lineage: &Lineage, archive: &ArchiveSeen) -> u64 {
     world.policy.bump.saturating_mul(lineage.epoch.next().0.saturating_sub(archive.epoch.0))
 }
 
-/// The archive to restore, and what is to be said about it: the newest verified one of the ended epoch, else of the one
-/// before it, and so on; where none was verified, the newest (S15).
+/// The archive to restore, and what is to be said about it: the newest verified one of the ended epoch, else the one that this
+/// epoch was restored from, or an older one; where none was verified, the newest (S15).
 ///
-/// What a node of an older epoch wrote late lies in that epoch's folder and is passed over as
-/// soon as the newer one has an archive of its own (S16).
+/// Of older epochs, nothing newer than what the ended one was restored from is its past: a node that did not know that its
+/// epoch had ended may have written it (S16). Archives of other clusters are nobody's past here.
 fn newest<'a>(world: &'a World, lineage: &Lineage) -> Option<(&'a ArchiveSeen, Option<String>)> {
     let archives = || world.store_view().into_iter().flat_map(|view| &view.archives);
-    let usable = |archive: &&ArchiveSeen| archive.epoch <= lineage.epoch;
     let order = |archive: &&ArchiveSeen| (archive.epoch, archive.revision);
+    let base = lineage.claim.source.map(|source| {
+        let seen = archives().find(|archive| archive.id == source.archive);
+        (source.epoch, seen.map_or(source.revision, |archive| archive.revision))
+    });
+    let usable = |archive: &&ArchiveSeen| {
+        let fenced = archive.epoch < lineage.epoch && base.is_some_and(|base| order(archive) > base);
+        archive.lineage == lineage.lineage && archive.epoch <= lineage.epoch && !fenced
+    };
     let newest = archives().filter(usable).max_by_key(order)?;
     match archives().filter(usable).filter(|archive| archive.verified).max_by_key(order) {
         None => Some((newest, Some("no archive of this lineage was ever verified, this one neither".to_owned()))),

@@ -2,9 +2,10 @@
 
 use crate::worlds::{self, ago, archive, lineage, node, see_store};
 use e2d_core::action::{Action, Refusal};
+use e2d_core::id::{LineageId, Revision};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
-use e2d_core::memory::Phase;
-use e2d_core::observe::{Trouble, World};
+use e2d_core::memory::{Phase, State};
+use e2d_core::observe::{Seen, Trouble, World};
 use e2d_core::plan;
 use e2d_core::reason::Reason;
 use std::time::Duration;
@@ -48,6 +49,41 @@ fn an_archive_that_was_never_verified_is_due() {
     assert_eq!(due(&mut world, false), Some(Action::Archive));
 }
 
+/// S14, S15: the archives of another cluster in the same folder are none of ours: ours are taken all the same. And where no
+/// object says whose the folder is, nothing is written into it, and that is said.
+#[test]
+fn archives_of_another_cluster_are_not_counted() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let theirs = Lineage { lineage: LineageId(0xb0b), ..lineage.clone() };
+    let mut world = worlds::leader(&lineage);
+    world.archived = None;
+    see_store(&mut world, Some(&lineage), vec![archive(&theirs, 1_000_000, node(2), true)]);
+    assert_eq!(plan::plan(&world).backup, Some(Action::Archive));
+    see_store(&mut world, None, vec![archive(&theirs, 1_000_000, node(2), true)]);
+    let plan = plan::plan(&world);
+    assert_eq!((&plan.members, &plan.backup), (&None, &None), "{}", plan.report);
+    let said = Reason::OtherLineageStored { ours: lineage.lineage, theirs: theirs.lineage }.to_string();
+    assert!(plan.report.to_string().contains(&said), "{}", plan.report);
+    see_store(&mut world, None, vec![archive(&lineage, 20, node(2), true)]);
+    assert!(matches!(plan::plan(&world).members, Some(Action::WriteLineage { .. })), "our own are no obstacle");
+}
+
+/// S15: an archive is due at the start of each epoch, also where the process took one of the epoch before just now.
+#[test]
+fn an_epoch_begins_with_an_archive() {
+    let first = lineage(1, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&first);
+    world.archived = Some(Seen { value: Revision(80), at: ago(1) });
+    see_store(&mut world, Some(&first), vec![archive(&first, 80, node(1), true)]);
+    assert_eq!(plan::plan(&world).backup, None);
+    let second = lineage(1, 2, LineageState::Live, ClaimKind::Restore);
+    let next = worlds::leader(&second);
+    world.remembered(State { place: next.state.place, ..world.state.clone() });
+    (world.data, world.etcd, world.recall) = (next.data, next.etcd, next.recall);
+    see_store(&mut world, Some(&second), vec![archive(&first, 80, node(1), true)]);
+    assert_eq!(plan::plan(&world).backup, Some(Action::Archive), "{}", plan::plan(&world).report);
+}
+
 /// S14: an older lineage object that came back with an old copy of the store is replaced by a quorum that lives.
 #[test]
 fn a_store_that_went_back_is_written_again() {
@@ -86,7 +122,7 @@ fn another_lineage_in_the_store_is_left_alone() {
     let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
     let mut world = worlds::leader(&lineage);
     world.archived = None;
-    let theirs = Lineage { lineage: e2d_core::id::LineageId(0xb0b), ..lineage.clone() };
+    let theirs = Lineage { lineage: LineageId(0xb0b), ..lineage.clone() };
     see_store(&mut world, Some(&theirs), vec![]);
     let plan = plan::plan(&world);
     assert_eq!((&plan.members, &plan.backup), (&None, &None), "{}", plan.report);

@@ -4,10 +4,10 @@
 use crate::choices::{Scene, cases, scenes_of};
 use crate::worlds::{self, BEGINNINGS, ago, archive, known, lineage, meet, member_word, node, word};
 use e2d_core::action::Action;
-use e2d_core::id::{ArchiveId, Epoch, NodeId, Nonce, Revision};
-use e2d_core::lineage::{ClaimKind, Lineage, LineageState, Recorded};
+use e2d_core::id::{ArchiveId, Epoch, LineageId, NodeId, Nonce, Revision};
+use e2d_core::lineage::{Claim, ClaimKind, Lineage, LineageState, Recorded, Source};
 use e2d_core::memory::Phase;
-use e2d_core::observe::{DataDir, Gate, Process, Seen, StoreView, Trouble, Version, World};
+use e2d_core::observe::{ArchiveSeen, DataDir, Gate, Process, Seen, StoreView, Trouble, Version, World};
 use e2d_core::plan;
 use e2d_core::vow::Vow;
 use e2d_core::word::{EtcdWord, KvHash, Progress, StoreWord, Word};
@@ -292,8 +292,35 @@ fn a_restore_names_one_archive_for_all() {
     world.store.as_mut().unwrap().value.archives.push(own);
     let names: ArchiveId = claim(&world).unwrap().claim.source.unwrap().archive;
     assert_eq!(names, own.id, "older by revision, newer by epoch");
+    // Nor is another cluster's archive anything of ours.
+    let foreign = Lineage { lineage: LineageId(0xb0b), ..later.clone() };
+    world.store.as_mut().unwrap().value.archives.push(archive(&foreign, 99, node(1), true));
+    assert_eq!(claim(&world).unwrap().claim.source.unwrap().archive, own.id);
     world.store.as_mut().unwrap().value.archives.clear();
     assert!(plan::plan(&world).report.to_string().contains("no archive to restore"));
+}
+
+/// S16: an epoch that ended before it had an archive of its own goes back to what it was restored from, or to something older,
+/// and not to what a node of the epoch before wrote or verified since.
+#[test]
+fn a_restore_does_not_reach_past_its_base() {
+    let (mut world, first) = all_gone();
+    let base = archive(&first, 30, node(2), true);
+    let source = Source { archive: base.id, epoch: first.epoch, revision: base.revision, bump: 1 };
+    let second = Lineage {
+        epoch: Epoch(2),
+        claim: Claim { kind: ClaimKind::Restore, source: Some(source), ..first.claim.clone() },
+        ..first.clone()
+    };
+    world.recall.lineage = Some(second.clone());
+    let (late, older) = (archive(&first, 31, node(3), true), archive(&first, 29, node(3), true));
+    let mut restores = |archives: Vec<ArchiveSeen>| {
+        worlds::see_store(&mut world, Some(&second), archives);
+        claim(&world).map(|claimed| claimed.claim.source.unwrap().archive)
+    };
+    assert_eq!(restores(vec![late, base, older]), Some(base.id));
+    assert_eq!(restores(vec![late, older]), Some(older.id));
+    assert_eq!(restores(vec![late]), None);
 }
 
 /// S3: silence is no proof, and a disk with the epoch's data in sight forbids a restore.

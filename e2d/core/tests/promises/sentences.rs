@@ -116,9 +116,10 @@ fn number(reason: &Reason) -> usize {
         Reason::LeaderUnattended { .. } => 53,
         Reason::OtherLineageStored { .. } => 54,
         Reason::OtherClusterKnown { .. } => 55,
+        Reason::EtcdLocked => 56,
     }
 }
-const REASONS: usize = 56;
+const REASONS: usize = 57;
 
 /// Each reason, and the values that its sentence must name.
 fn reasons() -> Vec<(Reason, Vec<String>)> {
@@ -163,12 +164,13 @@ fn reasons() -> Vec<(Reason, Vec<String>)> {
         (Reason::NewerEpochKnown { witness: a, epoch, state: LineageState::Forming }, text(&[&a, &epoch, &"forming"])),
         (Reason::StoreLags { stored: 4, known: 6 }, text(&[&4, &6])),
         (Reason::ClaimsConflict(epoch), text(&[&epoch])),
-        (Reason::AnswersMissing { silent: vec![a, node(2)], needed: 2 }, text(&[&a, &node(2), &2])),
+        (Reason::AnswersMissing { silent: vec![a], away: vec![node(2)], needed: 2 }, text(&[&a, &node(2), &2])),
         (Reason::DiskWentBack { witness: a }, text(&[&a])),
         (Reason::Cloned(said()), vec![said()]),
         (Reason::NoInvitation, vec![]),
         (Reason::NoSeat { members: 3 }, text(&[&3])),
         (Reason::NoQuorum, vec![]),
+        (Reason::EtcdLocked, vec![]),
         (Reason::Settling, vec![]),
         (Reason::StillLearner, vec![]),
         (Reason::Stopping, vec![]),

@@ -338,7 +338,9 @@ fn a_witness_away_from_home_counts_against_alone() {
         interview::weigh(&world, &world.state.place.unwrap(), 3, 900, world.interview.as_ref().unwrap())
     };
     assert_eq!(found(false, None), Finding::Clear);
-    assert!(matches!(found(true, None), Finding::Missing { silent, needed: 2 } if silent.contains(&node(2))));
+    assert!(
+        matches!(found(true, None), Finding::Missing { silent, away, needed: 2 } if away == [node(2)] && silent == [node(3)])
+    );
     let further = Heard { start: 6, boot: Some(BootId(9)), term: 3, index: 901 };
     assert!(matches!(found(true, Some(further)), Finding::WentBack { .. }));
 }

@@ -143,6 +143,7 @@ pub(crate) fn disk(place: &Place) -> DataDir {
 pub(crate) fn archive(lineage: &Lineage, revision: i64, node: NodeId, verified: bool) -> ArchiveSeen {
     ArchiveSeen {
         id: ArchiveId(Digest::of(format!("{} {revision} {node} {verified}", lineage.epoch).as_bytes())),
+        lineage: lineage.lineage,
         epoch: lineage.epoch,
         revision: Revision(revision),
         term: 2,

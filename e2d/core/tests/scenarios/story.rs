@@ -25,7 +25,7 @@ use crate::etcd::{self, Cluster, Clusters};
 use crate::host::{Disk, Host};
 use crate::store::{Access, Store};
 use e2d_core::action::Action;
-use e2d_core::id::{ArchiveId, ClusterId, Digest, MemberId, Revision};
+use e2d_core::id::{ArchiveId, ClusterId, Digest, LineageId, MemberId, Revision};
 use e2d_core::interview::{self, Question};
 use e2d_core::observe::{ArchiveSeen, ExitCause, Hold, Member, Policy, Process, Seen, World};
 use e2d_core::plan::{self, Verdict};
@@ -449,6 +449,7 @@ fn remove_if_removed(clusters: &Clusters, host: &mut Host) {
 fn archive(world: &World, cluster: &Cluster) -> ArchiveSeen {
     ArchiveSeen {
         id: ArchiveId(Digest::of(&cluster.revision.0.to_be_bytes())),
+        lineage: world.state.place.map_or(LineageId(0), |place| place.lineage),
         epoch: world.state.place.map(|place| place.epoch).unwrap_or_default(),
         revision: cluster.revision,
         term: 2,

@@ -51,7 +51,7 @@ impl MembersArgs {
         watch::show(&self.site, again, |seen| match self.output {
             Format::Json => json(&seen.reply.members),
             Format::Table if seen.reply.down => Ok(known_members(&seen.reply, seen.source)),
-            Format::Table => Ok(members(&seen.reply)),
+            Format::Table => Ok(members_now(&seen.reply)),
         })
     }
 }
@@ -171,7 +171,7 @@ fn table(reply: &StatusReply) -> String {
     let mut text = lines.join("\n") + "\n";
     if !reply.members.is_empty() {
         text.push('\n');
-        text.push_str(&members(reply));
+        text.push_str(&members_now(reply));
     }
     if !reply.peers.is_empty() {
         let mut peers = Table::new(&["PEER", "ADDRESS", "ALIVE", "PHASE", "ETCD"]);
@@ -208,6 +208,12 @@ fn known_members(reply: &StatusReply, source: &str) -> String {
     lines.join("\n") + "\n\n" + &members(reply)
 }
 
+/// The members while the daemon runs, and on whose word if etcd has not listed them.
+fn members_now(reply: &StatusReply) -> String {
+    let source = if reply.members_remembered { "members   as this disk last heard of them\n\n" } else { "" };
+    source.to_owned() + &members(reply)
+}
+
 fn members(reply: &StatusReply) -> String {
     let mut table = Table::new(&["MEMBER", "NAME", "PEER URL", "KIND", "HEARD"]);
     for member in &reply.members {
@@ -215,7 +221,7 @@ fn members(reply: &StatusReply) -> String {
             (false, _) => "not started",
             (true, true) => "learner",
             // Who only remembers it does not know more.
-            (true, false) if reply.down => "member",
+            (true, false) if reply.members_remembered => "member",
             (true, false) => "voter",
         };
         let heard = member.present.map_or("-", |present| if present { "yes" } else { "no" });

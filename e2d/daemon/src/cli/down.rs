@@ -6,10 +6,11 @@
 use super::client::{SiteArgs, is_store_named};
 use super::disk;
 use super::exit::Failure;
-use crate::admin::v1::{Member, StatusReply};
+use crate::admin::v1::StatusReply;
 use crate::config::Site;
 use crate::config::store::StoreUrl;
 use crate::run::offline;
+use crate::run::picture::remembered;
 use e2d_backup::lineage;
 use e2d_backup::store::{Base, FolderStore};
 use e2d_core::lineage::{Lineage, Recorded};
@@ -46,7 +47,8 @@ pub(super) async fn look(args: &SiteArgs, site: &Site) -> Result<Option<Down>, F
     // That the disk cannot be read is said by the reply already.
     let recall = disk::recall(&site.data_dir).unwrap_or_default();
     let (recorded, source) = members(&recall, stored(&site).await.as_ref());
-    reply.members = recorded.iter().map(member).collect();
+    reply.members = recorded.iter().map(remembered).collect();
+    reply.members_remembered = true;
     Ok(Some(Down { reply, source }))
 }
 
@@ -63,16 +65,6 @@ fn members(recall: &Recall, stored: Option<&Lineage>) -> (Vec<Recorded>, &'stati
         _ if !recall.members.is_empty() => (recall.members.clone(), "as this disk last heard of them"),
         Some(own) if !own.members.is_empty() => (own.members.clone(), "as the lineage on this disk records them"),
         _ => (Vec::new(), "none are known here"),
-    }
-}
-
-/// A member of whom nobody says more than that it is one.
-fn member(recorded: &Recorded) -> Member {
-    Member {
-        id: recorded.member.to_string(),
-        peer_url: recorded.peer_url.clone(),
-        started: recorded.started,
-        ..Member::default()
     }
 }
 

@@ -77,12 +77,7 @@ fn of_daemon(reply: &StatusReply, reach: &Reach) -> Vec<String> {
 }
 
 fn of_disk(recall: &Recall, reach: &Reach) -> Vec<String> {
-    let recorded = if recall.members.is_empty() {
-        recall.lineage.as_ref().map(|lineage| lineage.members.as_slice()).unwrap_or_default()
-    } else {
-        recall.members.as_slice()
-    };
-    recorded.iter().filter_map(|member| beside(&member.peer_url, reach)).collect()
+    recall.last_members().iter().filter_map(|member| beside(&member.peer_url, reach)).collect()
 }
 
 /// Where clients reach the member with this peer URL, if its ports are those of this node.

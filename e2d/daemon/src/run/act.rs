@@ -232,10 +232,14 @@ impl Hands {
         let (data_dir, because) = (self.setting.data_dir.clone(), because.to_owned());
         let moved = tokio::task::spawn_blocking(move || {
             quarantine::put_aside(&data_dir, None, &because)?;
-            quarantine::prune(&data_dir, None, KEEP, std::time::SystemTime::now())
+            // What is kept for too long may be what an operator protects.
+            if let Err(error) = quarantine::prune(&data_dir, None, KEEP, std::time::SystemTime::now()) {
+                tracing::warn!(error = chain(&error), "data in quarantine cannot be deleted");
+            }
+            Ok::<_, quarantine::QuarantineError>(())
         });
         match moved.await {
-            Ok(Ok(_)) => Outcome::Done,
+            Ok(Ok(())) => Outcome::Done,
             Ok(Err(error)) => Outcome::Failed(chain(&error)),
             Err(error) => Outcome::Failed(error.to_string()),
         }

@@ -3,6 +3,7 @@
 //! Nothing here decides. It reads the waits of the plan's report and says what a person can do about those
 //! that only a person can end (S21).
 
+use e2d_core::id::NodeId;
 use e2d_core::lineage::Recorded;
 use e2d_core::memory::Phase;
 use e2d_core::observe::World;
@@ -23,7 +24,10 @@ pub(super) fn advice(world: &World, report: &Report) -> Vec<String> {
 fn cure(world: &World, reason: &Reason) -> Vec<String> {
     let one = |text: &str| vec![text.to_owned()];
     match reason {
-        Reason::NoQuorum | Reason::AnswersMissing { .. } | Reason::NotProvedGone(_) => majority(world),
+        Reason::AnswersMissing { away, .. } if !away.is_empty() => {
+            away.iter().filter_map(|node| homecoming(world, *node)).chain(majority(world, away)).collect()
+        }
+        Reason::NoQuorum | Reason::AnswersMissing { .. } | Reason::NotProvedGone(_) => majority(world, &[]),
         Reason::QuorumAtRisk { .. } => one("bring another voter back first: nothing is removed below a majority"),
         Reason::DataUnseen(_) => {
             one("look at the disk and at the kernel's messages: this node tries again each second")
@@ -45,21 +49,30 @@ fn cure(world: &World, reason: &Reason) -> Vec<String> {
         }
         Reason::OtherLineageStored { .. } => one("see whose store this is: give each cluster a folder of its own"),
         Reason::VowsConflict => one("start one more empty node, or one of these with a new data directory"),
+        Reason::EtcdLocked => one("`etcdctl auth disable` lets e2d see to this cluster"),
         Reason::Held(_) => one("`e2d release` lets automatic acts go on"),
         _ => Vec::new(),
     }
 }
 
-/// Who of the members is lost, and how many must come back.
-fn majority(world: &World) -> Vec<String> {
+/// Where the disk of a node belongs that speaks from elsewhere.
+fn homecoming(world: &World, node: NodeId) -> Option<String> {
+    let home = &world.lineage()?.recorded(node)?.peer_url;
+    Some(format!("bring the disk of node {node} back to the machine at {home}"))
+}
+
+/// Who of the members is lost, and how many must come back. Those `away` may be copies, and are named apart.
+fn majority(world: &World, away: &[NodeId]) -> Vec<String> {
     let Some(lineage) = world.lineage() else { return Vec::new() };
+    let is_away = |member: &&Recorded| member.node.is_some_and(|node| away.contains(&node));
     let here = |member: &&Recorded| {
         let own = member.node.is_some() && member.node == world.node();
-        own || member.node.and_then(|node| world.peers.get(&node)).is_some_and(|peer| peer.alive)
+        let alive = || member.node.and_then(|node| world.peers.get(&node)).is_some_and(|peer| peer.alive);
+        own || alive() && !is_away(member)
     };
     let total = lineage.members.len();
     let present = lineage.members.iter().filter(here).count();
-    let lost: Vec<&Recorded> = lineage.members.iter().filter(|member| !here(member)).collect();
+    let lost: Vec<&Recorded> = lineage.members.iter().filter(|member| !here(member) && !is_away(member)).collect();
     if lost.is_empty() || quorum::reached(present, total) {
         return Vec::new();
     }
@@ -74,7 +87,7 @@ fn majority(world: &World) -> Vec<String> {
         format!("start {needed} more of these nodes with their disks: then the cluster goes on, and nothing is lost"),
     ];
     let newest = world.store_view().and_then(|view| {
-        let verified = view.archives.iter().filter(|archive| archive.verified);
+        let verified = view.archives.iter().filter(|archive| archive.lineage == lineage.lineage && archive.verified);
         verified.map(|archive| (archive.epoch, archive.revision)).max()
     });
     let keep = match world.state.phase {

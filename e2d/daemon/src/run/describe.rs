@@ -41,8 +41,9 @@ pub(super) fn archives(contents: &Contents) -> Vec<ArchiveSeen> {
         let manifest = &listed.archive.manifest;
         ArchiveSeen {
             id: listed.archive.id,
+            lineage: manifest.lineage,
             epoch: manifest.epoch,
-            revision: manifest.revision,
+            revision: listed.revision(),
             term: manifest.raft_term,
             index: manifest.raft_index,
             node: manifest.node_id,

@@ -114,6 +114,8 @@ pub(super) struct EtcdLook {
     pub(super) at: Moment,
     /// Its status, if it answered.
     pub(super) status: Option<Status>,
+    /// Whether it answered that it does not know who asks.
+    pub(super) locked: bool,
     /// Its members, if it has a quorum.
     pub(super) members: Option<Vec<Member>>,
     /// Since when it leads and is listened to; `None`: its silence about others means nothing.

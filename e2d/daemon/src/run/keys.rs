@@ -25,8 +25,7 @@ const PEER: &str = "peer-cert";
 /// The certificates of this node.
 pub(super) struct Certificates {
     keys: Keys,
-    client_ip: IpAddr,
-    peer_ip: IpAddr,
+    hosts: [(IpAddr, bool); 2],
     server: Arc<Live>,
     peer: Arc<Live>,
     shown: RwLock<Vec<Certificate>>,
@@ -59,8 +58,13 @@ pub(super) enum CertificateError {
     },
 }
 
-/// Reads a pair and looks at it as every peer and client of ours will, which reach us at `host`.
-fn load(keys: &Keys, flag: &'static str, pair: &KeyPair, host: IpAddr) -> Result<Identity, CertificateError> {
+/// Reads a pair and looks at it as every peer and client of ours will, which reach us at `host`, and only there if `by_name`.
+fn load(
+    keys: &Keys,
+    flag: &'static str,
+    pair: &KeyPair,
+    (host, by_name): (IpAddr, bool),
+) -> Result<Identity, CertificateError> {
     let now = Timestamp::now();
     let identity =
         Identity::load(&files(keys, pair), now).map_err(|source| CertificateError::Unusable { flag, source })?;
@@ -70,11 +74,10 @@ fn load(keys: &Keys, flag: &'static str, pair: &KeyPair, host: IpAddr) -> Result
     let usage = if flag == PEER { Usage::ServerAndClient } else { Usage::Server };
     if let Err(error) = identity.is_accepted(usage, host, now) {
         let (path, authority, why) = (pair.cert.clone(), keys.ca_cert.clone(), error.to_string());
-        // Clients may know us by a name alone, or by that of a balancer; etcd's peers know us by this address.
-        if flag == PEER || !is_about_the_name(&error) {
+        if by_name || !is_about_the_name(&error) {
             return Err(CertificateError::Refused { path, authority, why });
         }
-        tracing::warn!(file = %path, why, "clients that go where the list of members sends them will refuse this certificate");
+        tracing::warn!(file = %path, why, "whoever goes to this node by its address will refuse this certificate");
     }
     Ok(identity)
 }
@@ -85,11 +88,18 @@ fn is_about_the_name(error: &rustls::Error) -> bool {
 }
 
 impl Certificates {
-    /// Loads them all. Clients are sent to `client_ip`, and etcd's peers reach this node at `peer_ip`.
-    pub(super) fn load(keys: &Keys, client_ip: IpAddr, peer_ip: IpAddr) -> Result<Self, CertificateError> {
-        let server = Live::new(load(keys, SERVER, &keys.server, client_ip)?);
-        let peer = Live::new(load(keys, PEER, &keys.peer, peer_ip)?);
-        let all = Self { keys: keys.clone(), client_ip, peer_ip, server, peer, shown: RwLock::default() };
+    /// Loads them all. Clients are sent to `client_ip`, and may know this node by a name alone, or by that of a balancer; etcd's
+    /// peers reach it at `peer_ip`, if it `is_new`.
+    pub(super) fn load(
+        keys: &Keys,
+        client_ip: IpAddr,
+        peer_ip: IpAddr,
+        is_new: bool,
+    ) -> Result<Self, CertificateError> {
+        let hosts = [(client_ip, false), (peer_ip, is_new)];
+        let server = Live::new(load(keys, SERVER, &keys.server, hosts[0])?);
+        let peer = Live::new(load(keys, PEER, &keys.peer, hosts[1])?);
+        let all = Self { keys: keys.clone(), hosts, server, peer, shown: RwLock::default() };
         all.look();
         Ok(all)
     }
@@ -97,8 +107,8 @@ impl Certificates {
     /// Reads them again. What cannot be used stays as it was.
     pub(super) fn reload(&self) {
         let pairs = [
-            (SERVER, &self.server, &self.keys.server, self.client_ip),
-            (PEER, &self.peer, &self.keys.peer, self.peer_ip),
+            (SERVER, &self.server, &self.keys.server, self.hosts[0]),
+            (PEER, &self.peer, &self.keys.peer, self.hosts[1]),
         ];
         for (flag, live, pair, host) in pairs {
             match load(&self.keys, flag, pair, host).map(|identity| live.replace(identity)) {

@@ -7,11 +7,11 @@ use super::setting::Setting;
 use crate::admin::v1;
 use e2d_backup::catalogue::{Contents, Reader};
 use e2d_backup::lineage;
-use e2d_core::id::{Digest, Revision};
+use e2d_core::id::{Digest, LineageId, Revision};
 use e2d_core::lineage::Lineage;
 use e2d_core::observe::{ArchiveSeen, Member, Status, StoreView, Trouble, Version};
 use e2d_core::word::KvHash;
-use e2d_etcd::client::Client;
+use e2d_etcd::client::{Client, Kind};
 use e2d_etcd::launch::Gate;
 use e2d_etcd::observe::{Ask, Observation, Observer};
 use e2d_etcd::scrape::Metrics;
@@ -141,8 +141,10 @@ pub(super) async fn look_once(eye: &mut Eye, keyring: &Keyring) -> Result<StoreL
             Some((lineage, Version(object.version.0)))
         }
     };
+    let whose = lineage.as_ref().map(|(lineage, _)| lineage.lineage);
     let verified = contents.archives.iter().filter(|listed| listed.verified.is_some());
-    let newest = verified.map(|listed| &listed.archive.manifest).max_by_key(|of| (of.epoch, of.revision));
+    let ours = verified.map(|listed| &listed.archive.manifest).filter(|of| whose.is_none_or(|id| id == of.lineage));
+    let newest = ours.max_by_key(|of| (of.epoch, of.revision));
     let verified_at = newest.map(|manifest| manifest.created_at);
     let view = StoreView {
         lineage,
@@ -154,13 +156,14 @@ pub(super) async fn look_once(eye: &mut Eye, keyring: &Keyring) -> Result<StoreL
     Ok(StoreLook { view, verified_at, left_out, mark })
 }
 
-/// What people are shown of the archives.
-pub(super) fn summary(archives: &[ArchiveSeen]) -> v1::Store {
-    let verified = || archives.iter().filter(|archive| archive.verified);
+/// What people are shown of the archives: of one cluster's, where it is known which is meant.
+pub(super) fn summary(archives: &[ArchiveSeen], whose: Option<LineageId>) -> v1::Store {
+    let ours = || archives.iter().filter(|archive| whose.is_none_or(|id| id == archive.lineage));
+    let verified = || ours().filter(|archive| archive.verified);
     let newest = verified().max_by_key(|archive| (archive.epoch, archive.revision));
     v1::Store {
         verified: u32::try_from(verified().count()).unwrap_or(u32::MAX),
-        archives: u32::try_from(archives.len()).unwrap_or(u32::MAX),
+        archives: u32::try_from(ours().count()).unwrap_or(u32::MAX),
         newest_epoch: newest.map_or(0, |archive| archive.epoch.0),
         newest_revision: newest.map_or(0, |archive| archive.revision.0),
         ..v1::Store::default()
@@ -293,10 +296,16 @@ fn translate(seen: &Observation) -> EtcdLook {
         revision: status.revision,
         learner: status.learner,
     });
+    let errors = [
+        seen.status.as_ref().and_then(|answer| answer.as_ref().err()),
+        seen.members.as_ref().and_then(|answer| answer.as_ref().err()),
+    ];
+    let locked = errors.into_iter().flatten().any(|error| error.kind == Kind::AuthRequired);
     let metrics = seen.metrics.as_ref().and_then(|metrics| metrics.as_ref().ok());
     let members = seen.members.as_ref().and_then(|members| members.as_ref().ok());
     EtcdLook {
         status: status.or_else(|| metrics.and_then(unpublished)),
+        locked,
         members: members.map(|members| {
             let member = |member: &e2d_etcd::client::Member| Member {
                 id: member.id,

@@ -247,6 +247,11 @@ impl Mind {
         if kind == Kind::Restore {
             self.world.restoring(None);
         }
+        // One that failed may have changed the disk all the same.
+        if matches!(action, Action::Restore { .. } | Action::Quarantine(_)) {
+            self.world.data = None;
+            self.hands.inspect();
+        }
         match (action, outcome) {
             (_, Outcome::Failed(why)) => tracing::warn!(act = %action, error = %why, "an act failed"),
             (Action::Identify(identity), _) => self.world.identified(identity.clone()),
@@ -259,10 +264,6 @@ impl Mind {
             }
             (Action::Archive, Outcome::Archived(receipt)) => {
                 self.world.archived = Some(Seen { value: receipt.revision, at: now });
-            }
-            (Action::Restore { .. } | Action::Quarantine(_), _) => {
-                self.world.data = None;
-                self.hands.inspect();
             }
             _ => {}
         }

@@ -143,7 +143,8 @@ async fn store(site: &Site) -> Option<Store> {
     Some(match seen {
         Err(trouble) => Store { url, trouble, ..Store::default() },
         Ok((object, contents)) => {
-            let shown_archives = look::summary(&super::describe::archives(&contents));
+            let whose = object.as_ref().map(|(object, _)| object.lineage);
+            let shown_archives = look::summary(&super::describe::archives(&contents), whose);
             Store { url, lineage: object.map(|(object, _)| shown(&object)), ..shown_archives }
         }
     })

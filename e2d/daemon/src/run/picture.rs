@@ -9,6 +9,7 @@ use crate::config::Security;
 use crate::metrics::Numbers;
 use camino::Utf8Path;
 use e2d_core::id::MemberId;
+use e2d_core::lineage::Recorded;
 use e2d_core::observe::{Gate, World};
 use e2d_core::plan::Verdict;
 use e2d_core::report::Report;
@@ -41,6 +42,7 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, numbers: 
         revision: status.map_or(0, |status| status.revision.0),
         lineage: world.lineage().map(offline::shown),
         members: members(world, &numbers.in_doubt),
+        members_remembered: world.etcd.members.is_none(),
         peers: peers(world),
         store: store(setting, world, numbers.left_out),
         acts: said(|verdict| matches!(verdict, Verdict::Act(_))),
@@ -91,7 +93,9 @@ fn role(world: &World) -> &'static str {
 }
 
 fn members(world: &World, in_doubt: &BTreeSet<MemberId>) -> Vec<Member> {
-    let listed = world.etcd.members.as_ref().map(|seen| seen.value.as_slice()).unwrap_or_default();
+    let Some(listed) = &world.etcd.members else {
+        return world.recall.last_members().iter().map(remembered).collect();
+    };
     let member = |member: &e2d_core::observe::Member| Member {
         id: member.id.to_string(),
         name: member.name.clone(),
@@ -102,7 +106,17 @@ fn members(world: &World, in_doubt: &BTreeSet<MemberId>) -> Vec<Member> {
         in_doubt: in_doubt.contains(&member.id),
         client_url: client_url(world, member),
     };
-    listed.iter().map(member).collect()
+    listed.value.iter().map(member).collect()
+}
+
+/// A member of whom nobody says more than that it is one.
+pub(crate) fn remembered(recorded: &Recorded) -> Member {
+    Member {
+        id: recorded.member.to_string(),
+        peer_url: recorded.peer_url.clone(),
+        started: recorded.started,
+        ..Member::default()
+    }
 }
 
 fn client_url(world: &World, member: &e2d_core::observe::Member) -> String {
@@ -141,5 +155,6 @@ fn store(setting: &Setting, world: &World, left_out: u32) -> Option<Store> {
     let url = setting.store.as_ref()?.describe();
     let trouble = world.trouble.as_ref().map(|seen| seen.value.to_string());
     let archives = world.store.as_ref().map(|seen| seen.value.archives.as_slice()).unwrap_or_default();
-    Some(Store { url, trouble: trouble.unwrap_or_default(), left_out, ..look::summary(archives) })
+    let whose = world.lineage().map(|lineage| lineage.lineage);
+    Some(Store { url, trouble: trouble.unwrap_or_default(), left_out, ..look::summary(archives, whose) })
 }

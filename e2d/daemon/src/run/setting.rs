@@ -16,7 +16,9 @@ use e2d_etcd::datadir::{self, Contents, InspectError};
 use e2d_etcd::durable;
 use e2d_etcd::programs::Installed;
 use e2d_gossip::Keyring;
+use e2d_pki::IdentityError;
 use rustix::fs::FlockOperation;
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -58,12 +60,14 @@ impl Setting {
         let folder = folder.transpose()?;
         let store = folder.as_deref().map(|folder| store(&data_dir, folder)).transpose()?;
         let keys = config.network.security().keys();
+        // etcd that has data is reached as it was, perhaps by a name, whatever address is ours.
+        let is_new = !data_dir.join("member").exists();
         let (client_ip, peer_ip) = (config.network.client().ip(), config.network.peer().ip());
-        let certificates = keys.map(|keys| Certificates::load(keys, client_ip, peer_ip)).transpose();
+        let certificates = keys.map(|keys| Certificates::load(keys, client_ip, peer_ip, is_new)).transpose();
         let certificates =
-            certificates.map_err(|error| bad(error.into(), "see `e2d pki inspect`; nothing was changed"))?;
+            certificates.map_err(|error| unusable(error.into(), "see `e2d pki inspect`; nothing was changed"))?;
         let keyring = keys::keyring(keys)
-            .map_err(|error| bad(error, "gossip's keys come from the authority's key or a key file"))?;
+            .map_err(|error| unusable(error, "gossip's keys come from the authority's key or a key file"))?;
         let (me, policy) = (me(&config, &data_dir), policy(&config, store.is_some()));
         let (home, lock) = settle(&data_dir, folder.as_deref())?;
         Ok(Self {
@@ -142,12 +146,27 @@ fn absolute(path: &Utf8Path, hint: &str) -> Result<Utf8PathBuf, Failure> {
 }
 
 /// What will never pass by itself.
-fn bad(error: Box<dyn std::error::Error + Send + Sync>, hint: &str) -> Failure {
+fn bad(error: Box<dyn Error + Send + Sync>, hint: &str) -> Failure {
     Failure::Other { exit: Exit::BadConfiguration, error, hint: Some(hint.to_owned()) }
 }
 
+/// Files of keys that cannot be used. A disk may answer again, and a clock that is behind after a start be set.
+fn unusable(error: Box<dyn Error + Send + Sync>, hint: &str) -> Failure {
+    let causes = || {
+        let first: &(dyn Error + 'static) = &*error;
+        std::iter::successors(Some(first), |&error| error.source())
+    };
+    let read = causes().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(durable::may_pass);
+    let early = causes().any(|cause| matches!(cause.downcast_ref(), Some(IdentityError::NotYetValid { .. })));
+    if read || early {
+        let hint = "look at the disk and at the clock if this goes on".to_owned();
+        return Failure::Other { exit: Exit::TryAgain, error, hint: Some(hint) };
+    }
+    bad(error, hint)
+}
+
 /// What the system refused: whether trying again may help depends on why.
-fn refused(source: &io::Error, error: Box<dyn std::error::Error + Send + Sync>) -> Failure {
+fn refused(source: &io::Error, error: Box<dyn Error + Send + Sync>) -> Failure {
     if durable::may_pass(source) {
         Failure::Other { exit: Exit::TryAgain, error, hint: Some("look at the disk if this goes on".to_owned()) }
     } else {

@@ -103,6 +103,9 @@ fn a_missing_data_disk_is_named() -> Result<()> {
     cluster.passed(&calm().allow(waiting, "it is not there"))
 }
 
+/// What is logged of an alarm that was in an archive.
+const TAKEN_BACK: &str = "an alarm came with the archive, and is taken back";
+
 /// S21: a member whose keyspace differs is found while it runs, named in status and metrics, and nothing is destroyed.
 #[test]
 fn a_member_that_holds_something_else_is_in_doubt() -> Result<()> {
@@ -142,6 +145,67 @@ fn a_member_that_holds_something_else_is_in_doubt() -> Result<()> {
         ensure!(cluster.say(leader, &["why"])?.contains("is in doubt"));
         ensure!(!cluster.data_dir(other).join("e2d/quarantine").exists(), "nothing is set aside");
         cluster.passed(&calm().allow("a member's keyspace differs from the leader's", "its disk was made to lie"))?;
+    }
+    Ok(())
+}
+
+/// S13 S21: an archive that was taken under an alarm restores: the alarm, which would keep the cluster from going live, is taken
+/// back, and said.
+#[test]
+fn an_alarm_does_not_outlive_a_restore() -> Result<()> {
+    for version in [EtcdVersion::V3_4, EtcdVersion::V3_6] {
+        let mut cluster = Cluster::new("alarm", version, 1)?;
+        cluster.own_programs()?;
+        ["etcd", "etcdctl"].iter().try_for_each(|name| cluster.replace(name, version))?;
+        cluster.replace("etcdutl", EtcdVersion::V3_6)?;
+        let small = ["--etcd-quota-bytes", "16MiB", "--snapshot-interval", "1s"];
+        cluster.start_with(0, &small)?;
+        cluster.serves(0)?;
+        cluster.etcdctl(0, &["put", "first", "1"])?;
+        let value = "v".repeat(100_000);
+        let full = (0..300).find_map(|n| cluster.etcdctl(0, &["put", &format!("bulk{n}"), &value]).err());
+        ensure!(full.is_some_and(|why| why.to_string().contains("space exceeded")), "the quota was not used up");
+        // Even a full etcd takes this, so that there is something to archive.
+        cluster.etcdctl(0, &["del", "first"])?;
+        let read: serde_json::Value = serde_json::from_str(&cluster.etcdctl(0, &["get", "first", "-w", "json"])?)?;
+        let revision = read["header"]["revision"].as_u64();
+        cluster.until(0, "an archive", |status| status["store"]["newest_revision"].as_u64() == revision)?;
+        cluster.kill(0)?;
+        fs_err::remove_dir_all(cluster.data_dir(0))?;
+        cluster.start_with(0, &small)?;
+        cluster.serves(0)?;
+        ensure!(cluster.etcdctl(0, &["alarm", "list"])?.trim().is_empty(), "the alarm came back");
+        let taken = cluster.log(0)?.matches(TAKEN_BACK).count();
+        ensure!(taken >= 1, "it says nothing of it");
+        ensure!(cluster.stop(0)?.success());
+        cluster.start_with(0, &["--etcd-quota-bytes", "64MiB"])?;
+        cluster.serves(0)?;
+        cluster.etcdctl(0, &["put", "then", "1"])?;
+        cluster.passed(&calm().allow(TAKEN_BACK, "that is what is shown"))?;
+    }
+    Ok(())
+}
+
+/// S21: an etcd that asks e2d who it is is said to do so, in status and by what to do; when it asks no longer, all goes on.
+#[test]
+fn an_etcd_that_is_locked_says_so() -> Result<()> {
+    for version in [EtcdVersion::V3_4, EtcdVersion::V3_6] {
+        let mut cluster = Cluster::new("locked", version, 1)?;
+        cluster.start(0)?;
+        cluster.serves(0)?;
+        for words in [&["user", "add", "root:secret"][..], &["user", "grant-role", "root", "root"], &["auth", "enable"]]
+        {
+            cluster.etcdctl(0, words)?;
+        }
+        let locked = |status: &serde_json::Value| {
+            let said = |key: &str, text: &str| status[key].to_string().contains(text);
+            said("waits", "etcd has authentication enabled") && said("advice", "auth disable")
+        };
+        cluster.until(0, "it to be said", locked)?;
+        cluster.etcdctl(0, &["--user", "root:secret", "auth", "disable"])?;
+        cluster.serves(0)?;
+        cluster.until(0, "it to be over", |status| !locked(status))?;
+        cluster.passed(&calm())?;
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ fn wrong_certificates_are_refused() -> Result<()> {
     }
     ensure!(!cluster.disk(1).join("member").exists(), "something was written");
     cluster.spoil("server", Wrong::Host)?;
-    let told = "clients that go where the list of members sends them will refuse this certificate";
+    let told = "whoever goes to this node by its address will refuse this certificate";
     cluster.start(1)?;
     wait_for(PATIENCE, "it to warn", || -> Result<()> {
         ensure!(cluster.log(1)?.contains(told), "it says nothing of it");
@@ -63,6 +63,23 @@ fn wrong_certificates_are_refused() -> Result<()> {
     cluster.start(1)?;
     cluster.is_whole("with its own certificates")?;
     cluster.passed(&gate().allow(told, "it is another machine's"))
+}
+
+/// S13 S22: a clock that is behind its certificates, as it may be after a start, ends e2d with 75: it is started again until the
+/// clock is set.
+#[test]
+fn a_clock_behind_the_certificates_may_be_set() -> Result<()> {
+    let mut cluster = Setup::new("early", 1).with_keys().build()?;
+    cluster.clocks()?;
+    cluster.set_clock(1, -86_400)?;
+    cluster.start(1)?;
+    let status = cluster.ends(1)?;
+    ensure!(status.code() == Some(75), "it ended with {status}");
+    ensure!(cluster.log(1)?.contains("is not valid before"), "it does not say why");
+    cluster.set_clock(1, 0)?;
+    cluster.start(1)?;
+    cluster.is_whole("with the right time")?;
+    cluster.passed(&gate())
 }
 
 /// S18 S22: one member of three has a certificate that has expired: it alone is refused, the others serve, and with a good one

@@ -84,6 +84,7 @@ impl Effect {
         let newest = sim.store(h).lineage().map(|lineage| lineage.epoch);
         let seen = ArchiveSeen {
             id: ArchiveId(Digest([0; 32])),
+            lineage: place.lineage,
             epoch: newest.filter(|_| unfenced).unwrap_or(place.epoch),
             revision: keys.revision,
             term: disk.term,

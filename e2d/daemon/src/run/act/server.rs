@@ -72,6 +72,11 @@ impl Hands {
             "claim": place.claim,
         });
         self.call(world.now, async |client| {
+            // What an archive was taken under comes back with it, and would keep the marker out.
+            for alarm in client.alarms().await? {
+                tracing::warn!(kind = ?alarm.kind, member = %alarm.member, "an alarm came with the archive, and is taken back");
+                client.disarm(alarm).await?;
+            }
             client.mark_restored(marker.to_string().as_bytes()).await.map(|_| Outcome::Done)
         })
         .await

@@ -36,6 +36,7 @@ impl Mind {
         if let Some(value) = look.status {
             etcd.status = Some(Seen { value, at });
         }
+        etcd.locked = look.locked;
         etcd.listening_since = look.listening_since;
         etcd.heard.extend(look.heard);
         etcd.hash = look.hash;
