@@ -14,7 +14,7 @@ pub use reader::Reader;
 
 use crate::archive::{Archive, ArchiveName, Check, FOLDER};
 use crate::store::{Entry, Key, Prefix, Store, StoreError};
-use e2d_core::id::{ArchiveId, Epoch};
+use e2d_core::id::{ArchiveId, Epoch, LineageId};
 use objects::Objects;
 use std::sync::Arc;
 
@@ -142,9 +142,9 @@ pub async fn read(store: &Arc<dyn Store>) -> Result<Contents, StoreError> {
     Reader::new(store.clone(), MAX_ARCHIVES).read().await
 }
 
-/// The newest archive of an epoch that can be restored, whether it was read back or not. What is unfinished or
-/// damaged is passed over, up to 16 times.
-pub async fn newest(store: &dyn Store, epoch: Epoch) -> Result<Option<Listed>, StoreError> {
+/// The newest archive of a cluster's epoch that can be restored, whether it was read back or not. What is unfinished,
+/// damaged or another cluster's is passed over, up to 16 times.
+pub async fn newest(store: &dyn Store, lineage: LineageId, epoch: Epoch) -> Result<Option<Listed>, StoreError> {
     let found = list::archives(store, &ArchiveName::folder(epoch), MOST_PASSED_OVER + 1).await?;
     for (name, parts) in found.named.iter().rev() {
         let (mut contents, mut objects) = (Contents::default(), Objects::default());
@@ -152,7 +152,7 @@ pub async fn newest(store: &dyn Store, epoch: Epoch) -> Result<Option<Listed>, S
             objects = Objects::read(store, *name, wanted).await?;
         }
         objects.sort_into(&mut contents, *name, parts);
-        if let Some(listed) = contents.archives.pop() {
+        if let Some(listed) = contents.archives.pop().filter(|listed| listed.archive.manifest.lineage == lineage) {
             return Ok(Some(listed));
         }
     }

@@ -9,18 +9,19 @@
 use crate::archive::ArchiveName;
 use crate::catalogue::{Contents, Listed};
 use e2d_core::id::{ArchiveId, Epoch, LineageId, Revision};
+use e2d_core::lineage::is_fenced;
 use std::fmt;
 
 /// What is to be restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The logical cluster.
     pub lineage: LineageId,
     /// The epoch that ends. Its own archives come first.
     pub epoch: Epoch,
-    /// The archive that this epoch itself was restored from, if it was. Of older epochs, nothing newer is
-    /// its past: a writer that did not know that its epoch had ended may have gone on (S16).
-    pub base: Option<(Epoch, Revision)>,
+    /// What this epoch itself was restored from, and so on ([`e2d_core::lineage::Lineage::bounds`]): of older epochs, nothing
+    /// newer is its past (S16).
+    pub bounds: Vec<(Epoch, Revision)>,
     /// Whether an archive that nobody has read back may be chosen when there is no other.
     pub trust: Trust,
 }
@@ -122,8 +123,8 @@ impl Wanted {
         if manifest.epoch > self.epoch {
             return Some(Why::LaterEpoch);
         }
-        let is_later = |base| (manifest.epoch, listed.revision()) > base;
-        (manifest.epoch < self.epoch && self.base.is_some_and(is_later)).then_some(Why::Fenced)
+        let fenced = || is_fenced(&self.bounds, manifest.epoch, listed.revision());
+        (manifest.epoch < self.epoch && fenced()).then_some(Why::Fenced)
     }
 }
 
@@ -168,7 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     const OURS: LineageId = LineageId(1);
-    const WANTED: Wanted = Wanted { lineage: OURS, epoch: Epoch(2), base: None, trust: Trust::Verified };
+    const WANTED: Wanted = Wanted { lineage: OURS, epoch: Epoch(2), bounds: vec![], trust: Trust::Verified };
 
     fn listed(epoch: u64, claimed: i64, found: Option<i64>) -> Listed {
         let extent = Extent { size_bytes: 512, sha256: Digest([0; 32]) };
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn of_older_epochs_only_the_past_is_taken() {
         let all = contents(vec![listed(1, 100, Some(100)), listed(1, 120, Some(120)), listed(2, 5, None)]);
-        let wanted = Wanted { base: Some((Epoch(1), Revision(100))), ..WANTED };
+        let wanted = Wanted { bounds: vec![(Epoch(1), Revision(100))], ..WANTED };
         let (chosen, passed_over) = summary(&choose(&all, &wanted));
         assert_eq!((chosen, passed_over), (Some((1, 100)), vec![(5, Why::Unverified), (120, Why::Fenced)]));
         // An epoch that was not restored from an archive has all before it as its past.
@@ -297,8 +298,8 @@ mod tests {
             let by = if turned.is_empty() { 0 } else { seed.index(turned.len()) };
             turned.rotate_left(by);
             turned.reverse();
-            let base = base.map(|(epoch, revision)| (Epoch(epoch), Revision(revision)));
-            let wanted = Wanted { base, ..WANTED };
+            let bounds = base.map(|(epoch, revision)| (Epoch(epoch), Revision(revision)));
+            let wanted = Wanted { bounds: bounds.into_iter().collect(), ..WANTED };
             let (one, other) = (contents(archives), contents(turned));
             let (one_choice, other_choice) = (choose(&one, &wanted), choose(&other, &wanted));
             let revision = |choice: &Choice<'_>| choice.chosen.map(|listed| (listed.archive.manifest.epoch, listed.revision()));

@@ -480,7 +480,7 @@ async fn the_catalogue_tells_everything_apart() {
     assert_eq!((all.incomplete.as_slice(), all.foreign.len()), ([name(0x17)].as_slice(), 1));
     assert_eq!((all.presence(), all.find(good.id).is_some()), (Presence::Archives, true));
 
-    let wanted = Wanted { lineage: LINEAGE, epoch: Epoch(1), base: None, trust: Trust::Verified };
+    let wanted = Wanted { lineage: LINEAGE, epoch: Epoch(1), bounds: vec![], trust: Trust::Verified };
     let choice = choose(&all, &wanted);
     assert_eq!(choice.chosen.unwrap().archive.id, good.id);
     assert_eq!(choice.passed_over.len(), 9);
@@ -620,7 +620,7 @@ async fn a_folder_does_as_well_as_memory() {
     let check = archive::check(&*store, &written, &out.path, NodeId(0xe), Nonce(9), now()).await.unwrap();
     assert!(matches!(check.outcome, Outcome::Sound(_)));
     let listed = catalogue::read(&store).await.unwrap();
-    let wanted = Wanted { lineage: LINEAGE, epoch: Epoch(1), base: None, trust: Trust::Verified };
+    let wanted = Wanted { lineage: LINEAGE, epoch: Epoch(1), bounds: vec![], trust: Trust::Verified };
     let chosen = choose(&listed, &wanted).chosen.unwrap();
     archive::fetch(&*store, &chosen.archive, FORM, &out.path.join("snap.db")).await.unwrap();
     assert!(std::fs::read(out.path.join("snap.db")).unwrap() == snapshot());

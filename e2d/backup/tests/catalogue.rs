@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncRead;
 
 const LINEAGE: LineageId = LineageId(0xabc);
-const WANTED: Wanted = Wanted { lineage: LINEAGE, epoch: Epoch(1), base: None, trust: Trust::Verified };
+const WANTED: Wanted = Wanted { lineage: LINEAGE, epoch: Epoch(1), bounds: vec![], trust: Trust::Verified };
 
 /// Plants an archive that looks whole to whoever does not read its data.
 fn plant(store: &MemoryStore, revision: i64) -> Archive {
@@ -284,7 +284,7 @@ async fn the_newest_of_an_epoch_is_found_by_reading_little() {
     let (memory, read) = (MemoryStore::new(), Arc::default());
     let store = Counting(memory.clone(), Arc::clone(&read));
     let newest = async |epoch| {
-        let found = catalogue::newest(&store, Epoch(epoch)).await.unwrap();
+        let found = catalogue::newest(&store, LINEAGE, Epoch(epoch)).await.unwrap();
         found.map(|listed| (listed.archive.manifest.revision.0, listed.verified.is_some()))
     };
     assert_eq!(newest(1).await, None);
@@ -300,4 +300,6 @@ async fn the_newest_of_an_epoch_is_found_by_reading_little() {
     record(&memory, &damaged, Outcome::Damaged { reason: "spoilt".to_owned() });
     memory.delete(&half.name().key(Part::Manifest)).await.unwrap();
     assert_eq!(newest(1).await, Some((10, false)));
+    // And none of it is another cluster's.
+    assert_eq!(catalogue::newest(&store, LineageId(0xb0b), Epoch(1)).await.unwrap(), None);
 }

@@ -43,6 +43,7 @@ pub struct Testimony {
     pub heard: Option<Heard>,
     /// The witness's own disk is not where its member belongs, and may be a copy whose original has seen more since: what it
     /// knows counts against the asker, and never for it.
+    #[serde(default)]
     pub away: bool,
 }
 

@@ -162,6 +162,17 @@ pub struct Past {
     pub kind: ClaimKind,
     /// Its cluster.
     pub cluster_id: ClusterId,
+    /// What it was restored from.
+    #[serde(default)]
+    pub source: Option<Source>,
+}
+
+/// Whether an archive of an earlier epoch holds what is no past of the one with these `bounds`: a writer that did not know that
+/// its epoch had ended may have gone on (S16).
+#[must_use]
+pub fn is_fenced(bounds: &[(Epoch, Revision)], epoch: Epoch, revision: Revision) -> bool {
+    let bound = bounds.iter().find(|(of, _)| *of <= epoch);
+    bound.is_some_and(|(of, last)| *of < epoch || revision > *last)
 }
 
 /// The lineage object.
@@ -257,11 +268,21 @@ impl Lineage {
     /// Ends the current epoch and begins the next one with `claim`.
     #[must_use]
     pub fn succeed(&self, nonce: Nonce, claim: Claim) -> Self {
-        let past = Past { epoch: self.epoch, kind: self.claim.kind, cluster_id: self.cluster_id() };
+        let (kind, source) = (self.claim.kind, self.claim.source);
+        let past = Past { epoch: self.epoch, kind, cluster_id: self.cluster_id(), source };
         let mut history = self.history.clone();
         history.push(past);
         history.drain(..history.len().saturating_sub(HISTORY));
         Self { epoch: self.epoch.next(), state: LineageState::Forming, claim, history, ..self.next(nonce) }
+    }
+
+    /// What this epoch was restored from, what that one was, and so on, as far as it is written down: epochs and revisions, newest
+    /// first. `found` tells the revision that was found in an archive when it was read back, which may exceed the claimed one.
+    #[must_use]
+    pub fn bounds(&self, found: impl Fn(ArchiveId) -> Option<Revision>) -> Vec<(Epoch, Revision)> {
+        let of_past = |epoch| self.history.iter().rev().find(|past| past.epoch == epoch).and_then(|past| past.source);
+        let sources = std::iter::successors(self.claim.source, |source| of_past(source.epoch));
+        sources.map(|source| (source.epoch, found(source.archive).unwrap_or(source.revision))).collect()
     }
 
     /// Where this copy stands among those of its lineage. The epoch never falls while `seq` rises, so that `seq` alone

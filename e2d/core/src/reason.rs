@@ -285,7 +285,7 @@ impl fmt::Display for Reason {
             ),
             Self::OtherLineageStored { ours, theirs } => write!(
                 f,
-                "the store shows lineage {theirs}, and lineage {ours} lives here: nothing is backed up into it"
+                "the store holds what is lineage {theirs}'s, and lineage {ours} lives here: nothing is backed up into it"
             ),
             Self::VowedToOthers => f.write_str(
                 "a cluster was born that names this disk, which has vowed to found another since: it joins as a newcomer, \

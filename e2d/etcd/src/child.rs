@@ -99,6 +99,14 @@ pub enum SpawnError {
         /// Who uses it.
         user: User,
     },
+    /// Whether anybody uses the data directory cannot be seen. Nothing was changed.
+    #[error("cannot see whether another process uses data directory {data_dir}")]
+    Unseen {
+        /// The directory.
+        data_dir: Utf8PathBuf,
+        /// What the system said, and of which file.
+        source: io::Error,
+    },
     /// A file of ours could not be read or written.
     #[error("e2d's files in {home} could not be prepared")]
     Prepare {
@@ -178,7 +186,8 @@ pub fn spawn(program: &Program, launch: &Launch) -> Result<Child, SpawnError> {
     let prepare = |source| SpawnError::Prepare { home: home.clone(), source };
     durable::private_dir(data_dir).map_err(prepare)?;
     durable::private_dir(&home).map_err(prepare)?;
-    if let Some(user) = user_of(data_dir).map_err(prepare)? {
+    let unseen = |source| SpawnError::Unseen { data_dir: data_dir.clone(), source };
+    if let Some(user) = user_of(data_dir).map_err(unseen)? {
         return Err(SpawnError::InUse { data_dir: data_dir.clone(), user });
     }
     // A server that was killed leaves its sockets behind, and 3.4 takes them for somebody else's.

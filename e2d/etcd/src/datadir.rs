@@ -17,6 +17,7 @@ use crate::version::{EtcdVersion, Minor};
 use camino::{Utf8Path, Utf8PathBuf};
 use e2d_core::id::{ClusterId, MemberId};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use wal::WalError;
@@ -134,6 +135,16 @@ pub struct InspectError {
     pub path: Utf8PathBuf,
     /// What the system said.
     pub source: io::Error,
+}
+
+impl InspectError {
+    /// Whether the disk itself gives back something else than was written, or nothing. A file that may not be read, for one
+    /// that was made by another user, says nothing of what is in it.
+    #[must_use]
+    pub fn is_of_the_disk(&self) -> bool {
+        let lasting = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::REMOTEIO];
+        lasting.iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))
+    }
 }
 
 /// e2d's own folder in a data directory, and etcd's working directory.
@@ -275,8 +286,9 @@ pub fn is_mount(dir: &Utf8Path) -> io::Result<bool> {
     Ok(std::fs::metadata(dir)?.dev() != std::fs::metadata(dir.join(".."))?.dev())
 }
 
+/// What lies in a folder, by name. A name that is no text is nobody's of ours, and is shown as well as it can be.
 fn names(dir: &Utf8Path) -> io::Result<Vec<String>> {
-    dir.read_dir_utf8()?.map(|entry| Ok(entry?.file_name().to_owned())).collect()
+    std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 /// The owner, if it is not this process's user.

@@ -34,6 +34,14 @@ impl ArchiveSeen {
     }
 }
 
+impl StoreView {
+    /// An archive of another cluster than that of this place.
+    #[must_use]
+    pub fn foreign_archive(&self, place: &Place) -> Option<&ArchiveSeen> {
+        self.archives.iter().find(|archive| archive.lineage != place.lineage)
+    }
+}
+
 /// Why the store told us nothing. None of these is "empty".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {

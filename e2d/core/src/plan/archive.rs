@@ -5,12 +5,16 @@
 
 use super::Verdict;
 use crate::action::Action;
-use crate::id::NodeId;
+use crate::id::{NodeId, Revision};
 use crate::lineage::Lineage;
 use crate::memory::Place;
-use crate::observe::World;
+use crate::observe::{Seen, StoreView, World};
 use crate::reason::Reason;
 use crate::safety;
+use std::time::Duration;
+
+/// How long after an archive was taken a look may not show it yet: a look is dated by its end.
+const SETTLE: Duration = Duration::from_mins(1);
 
 /// Considers taking an archive.
 #[must_use]
@@ -22,12 +26,15 @@ pub fn consider(world: &World) -> Verdict {
     match &view.lineage {
         Some((stored, _)) if (stored.lineage, stored.claim.nonce) == (place.lineage, place.claim) => {}
         Some((stored, _)) => return other(world, &place, stored),
-        None => return Verdict::Idle,
+        None => return unowned(view, &place),
     }
     // What was never verified is verified first, which the act sees to.
     let ours = view.archives.iter().filter(|archive| archive.is_of(&place) && archive.verified);
     let newest = ours.map(|archive| archive.revision).max();
-    let due = match (&world.archived, newest) {
+    // What this process took once counts while the store still shows it, or was not looked at since.
+    let unseen = |last: &Seen<Revision>| world.store.as_ref().is_none_or(|seen| seen.at.since(last.at) < SETTLE);
+    let last = world.archived.as_ref().filter(|last| newest >= Some(last.value) || unseen(last));
+    let due = match (last, newest) {
         (Some(last), _) => {
             let waited = world.now.since(last.at) >= world.policy.archive_interval;
             waited && status.revision > last.value
@@ -46,6 +53,14 @@ fn stands_in(world: &World) -> bool {
     let serving = world.words().filter(|(_, word)| word.progress.is_some_and(|progress| progress.serves));
     let lowest = |me: NodeId| serving.map(|(node, _)| node).all(|node| me < node);
     world.serves() && safety::unattended_leader(world).is_some() && world.node().is_some_and(lowest)
+}
+
+/// No object says whose the folder is. One with the archives of another cluster alone in it is not taken.
+fn unowned(view: &StoreView, place: &Place) -> Verdict {
+    match view.foreign_archive(place) {
+        Some(archive) => Verdict::Wait(Reason::OtherLineageStored { ours: place.lineage, theirs: archive.lineage }),
+        None => Verdict::Idle,
+    }
 }
 
 /// The store shows another epoch, or another lineage, than the one that lives here.

@@ -7,7 +7,7 @@ use super::birth::choose;
 use super::{Verdict, nonces, turn};
 use crate::action::Action;
 use crate::id::Nonce;
-use crate::lineage::{Claim, ClaimKind, Lineage, LineageState, Recorded, Source};
+use crate::lineage::{Claim, ClaimKind, Lineage, LineageState, Recorded, Source, is_fenced};
 use crate::memory::Phase;
 use crate::observe::{ArchiveSeen, DataDir, World};
 use crate::quorum::majority;
@@ -136,12 +136,9 @@ fn bump(world: &World, lineage: &Lineage, archive: &ArchiveSeen) -> u64 {
 fn newest<'a>(world: &'a World, lineage: &Lineage) -> Option<(&'a ArchiveSeen, Option<String>)> {
     let archives = || world.store_view().into_iter().flat_map(|view| &view.archives);
     let order = |archive: &&ArchiveSeen| (archive.epoch, archive.revision);
-    let base = lineage.claim.source.map(|source| {
-        let seen = archives().find(|archive| archive.id == source.archive);
-        (source.epoch, seen.map_or(source.revision, |archive| archive.revision))
-    });
+    let bounds = lineage.bounds(|id| archives().find(|archive| archive.id == id).map(|archive| archive.revision));
     let usable = |archive: &&ArchiveSeen| {
-        let fenced = archive.epoch < lineage.epoch && base.is_some_and(|base| order(archive) > base);
+        let fenced = archive.epoch < lineage.epoch && is_fenced(&bounds, archive.epoch, archive.revision);
         archive.lineage == lineage.lineage && archive.epoch <= lineage.epoch && !fenced
     };
     let newest = archives().filter(usable).max_by_key(order)?;

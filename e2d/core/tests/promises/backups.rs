@@ -5,7 +5,7 @@ use e2d_core::action::{Action, Refusal};
 use e2d_core::id::{LineageId, Revision};
 use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
 use e2d_core::memory::{Phase, State};
-use e2d_core::observe::{Seen, Trouble, World};
+use e2d_core::observe::{ArchiveSeen, Seen, Trouble, World};
 use e2d_core::plan;
 use e2d_core::reason::Reason;
 use std::time::Duration;
@@ -62,10 +62,26 @@ fn archives_of_another_cluster_are_not_counted() {
     see_store(&mut world, None, vec![archive(&theirs, 1_000_000, node(2), true)]);
     let plan = plan::plan(&world);
     assert_eq!((&plan.members, &plan.backup), (&None, &None), "{}", plan.report);
-    let said = Reason::OtherLineageStored { ours: lineage.lineage, theirs: theirs.lineage }.to_string();
-    assert!(plan.report.to_string().contains(&said), "{}", plan.report);
+    let said = Reason::OtherLineageStored { ours: lineage.lineage, theirs: theirs.lineage };
+    assert_eq!(plan.report.to_string(), format!("archive: waits: {said}"), "members are seen to all the same");
     see_store(&mut world, None, vec![archive(&lineage, 20, node(2), true)]);
     assert!(matches!(plan::plan(&world).members, Some(Action::WriteLineage { .. })), "our own are no obstacle");
+}
+
+/// S14, S15: what this process archived, and the store shows no more, is archived anew; but a look may be older than it says.
+#[test]
+fn an_archive_that_was_lost_is_taken_anew() {
+    let lineage = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let mut world = worlds::leader(&lineage);
+    let due = |world: &mut World, seconds: u64, shown: Vec<ArchiveSeen>| {
+        world.archived = Some(Seen { value: Revision(80), at: ago(seconds) });
+        see_store(world, Some(&lineage), shown);
+        plan::plan(world).backup
+    };
+    assert_eq!(due(&mut world, 62, vec![archive(&lineage, 80, node(2), true)]), None, "it is there");
+    assert_eq!(due(&mut world, 30, vec![]), None, "it may not be seen yet");
+    assert_eq!(due(&mut world, 62, vec![]), Some(Action::Archive));
+    assert_eq!(due(&mut world, 62, vec![archive(&lineage, 20, node(2), true)]), Some(Action::Archive), "an older one");
 }
 
 /// S15: an archive is due at the start of each epoch, also where the process took one of the epoch before just now.

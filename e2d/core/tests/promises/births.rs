@@ -321,6 +321,21 @@ fn a_restore_does_not_reach_past_its_base() {
     assert_eq!(restores(vec![late, base, older]), Some(base.id));
     assert_eq!(restores(vec![late, older]), Some(older.id));
     assert_eq!(restores(vec![late]), None);
+
+    // Two epochs later what bounded the one between still does.
+    let taken = archive(&second, 50, node(2), true);
+    let source = Source { archive: taken.id, epoch: second.epoch, revision: taken.revision, bump: 1 };
+    let claim_of_third = Claim { kind: ClaimKind::Restore, source: Some(source), ..second.claim.clone() };
+    let third = Lineage { state: LineageState::Live, ..second.succeed(Nonce(7), claim_of_third) };
+    let (mut world, _) = all_gone();
+    world.recall.lineage = Some(third.clone());
+    let mut restores = |archives: Vec<ArchiveSeen>| {
+        worlds::see_store(&mut world, Some(&third), archives);
+        claim(&world).map(|claimed| claimed.claim.source.unwrap().archive)
+    };
+    assert_eq!(restores(vec![taken, late, base, older]), Some(taken.id));
+    assert_eq!(restores(vec![late, base, older]), Some(base.id));
+    assert_eq!(restores(vec![late, older]), Some(older.id));
 }
 
 /// S3: silence is no proof, and a disk with the epoch's data in sight forbids a restore.

@@ -210,7 +210,11 @@ fn known_members(reply: &StatusReply, source: &str) -> String {
 
 /// The members while the daemon runs, and on whose word if etcd has not listed them.
 fn members_now(reply: &StatusReply) -> String {
-    let source = if reply.members_remembered { "members   as this disk last heard of them\n\n" } else { "" };
+    let source = if reply.members.iter().any(|member| member.remembered) {
+        "members   as this disk last heard of them\n\n"
+    } else {
+        ""
+    };
     source.to_owned() + &members(reply)
 }
 
@@ -221,7 +225,7 @@ fn members(reply: &StatusReply) -> String {
             (false, _) => "not started",
             (true, true) => "learner",
             // Who only remembers it does not know more.
-            (true, false) if reply.members_remembered => "member",
+            (true, false) if member.remembered => "member",
             (true, false) => "voter",
         };
         let heard = member.present.map_or("-", |present| if present { "yes" } else { "no" });

@@ -48,7 +48,6 @@ pub(super) async fn look(args: &SiteArgs, site: &Site) -> Result<Option<Down>, F
     let recall = disk::recall(&site.data_dir).unwrap_or_default();
     let (recorded, source) = members(&recall, stored(&site).await.as_ref());
     reply.members = recorded.iter().map(remembered).collect();
-    reply.members_remembered = true;
     Ok(Some(Down { reply, source }))
 }
 

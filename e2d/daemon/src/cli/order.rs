@@ -32,15 +32,19 @@ pub(super) fn failure(error: AskError) -> Failure {
             Failure::with_hint(Exit::TryAgain, error, "is e2d running, and is this its data directory?")
         }
         AskError::Refused(status) => {
-            let exit = if status.code() == Code::Unavailable { Exit::TryAgain } else { Exit::Failed };
+            // tonic's own deadline ends a call as if it were cancelled.
+            let passes = [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled].contains(&status.code());
+            let exit = if passes { Exit::TryAgain } else { Exit::Failed };
             let hint = match status.code() {
-                Code::Unavailable => "try again",
+                _ if passes => "try again; if it goes on, the daemon hangs",
                 Code::FailedPrecondition | Code::NotFound => "nothing was changed; see `e2d status`",
                 _ => "see `e2d why` and the daemon's log",
             };
             Failure::with_hint(exit, Denied(status.message().to_owned()), hint)
         }
-        AskError::Broken { .. } => Failure::failed(error),
+        AskError::Broken { .. } => {
+            Failure::with_hint(Exit::TryAgain, error, "try again; if it goes on, the daemon hangs")
+        }
     }
 }
 

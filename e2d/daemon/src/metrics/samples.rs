@@ -119,12 +119,13 @@ fn cluster(samples: &mut Samples, picture: &Picture) {
             |member: &&crate::admin::v1::Member| member.started == started && (!started || member.learner == learner);
         status.members.iter().filter(is).count()
     };
-    for (kind, count) in
-        [("voter", of_kind(true, false)), ("learner", of_kind(true, true)), ("new", of_kind(false, true))]
-    {
+    // What is only remembered is not known.
+    let known = !status.members.iter().any(|member| member.remembered);
+    let kinds = [("voter", of_kind(true, false)), ("learner", of_kind(true, true)), ("new", of_kind(false, true))];
+    for (kind, count) in kinds.into_iter().filter(|_| known) {
         samples.labelled("e2d_members", vec![("kind", kind.to_owned())], count);
     }
-    if status.role == "leader" {
+    if known && status.role == "leader" {
         samples.put("e2d_members_present", status.members.iter().filter(|member| member.present == Some(true)).count());
         samples.put("e2d_members_in_doubt", status.members.iter().filter(|member| member.in_doubt).count());
     }

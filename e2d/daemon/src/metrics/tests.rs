@@ -92,6 +92,11 @@ fn what_is_not_known_is_absent() {
     {
         assert!(!text.contains(absent), "{absent} in\n{text}");
     }
+    // Whom the disk merely remembers is not listed by etcd.
+    let mut remembered = full();
+    remembered.status.members.iter_mut().for_each(|member| member.remembered = true);
+    let text = scraped(&remembered);
+    assert!(!text.contains("e2d_members{") && !text.contains("e2d_members_present"), "{text}");
     // An archive of another epoch says nothing about how far this one is behind.
     let mut other = full();
     other.status.lineage = Some(Lineage { epoch: 3, ..Lineage::default() });

@@ -148,7 +148,7 @@ impl Hands {
         let (data_dir, store) = (self.setting.data_dir.clone(), self.setting.config.site.store.clone());
         let look = tokio::task::spawn_blocking(move || match setting::inspect(&data_dir, &store) {
             Ok(contents) => data(contents, program),
-            Err(error) if for_good => DataDir::Unreadable(chain(&error)),
+            Err(error) if for_good && error.is_of_the_disk() => DataDir::Unreadable(chain(&error)),
             Err(error) => DataDir::Unseen(chain(&error)),
         });
         look.await.ok()

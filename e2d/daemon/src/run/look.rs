@@ -143,7 +143,7 @@ pub(super) async fn look_once(eye: &mut Eye, keyring: &Keyring) -> Result<StoreL
     };
     let whose = lineage.as_ref().map(|(lineage, _)| lineage.lineage);
     let verified = contents.archives.iter().filter(|listed| listed.verified.is_some());
-    let ours = verified.map(|listed| &listed.archive.manifest).filter(|of| whose.is_none_or(|id| id == of.lineage));
+    let ours = verified.map(|listed| &listed.archive.manifest).filter(|of| whose == Some(of.lineage));
     let newest = ours.max_by_key(|of| (of.epoch, of.revision));
     let verified_at = newest.map(|manifest| manifest.created_at);
     let view = StoreView {

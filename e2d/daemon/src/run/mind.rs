@@ -16,7 +16,7 @@ use super::setting::Setting;
 use super::talk::{self, Talk};
 use crate::metrics::{Numbers, Picture};
 use e2d_core::action::{Action, Kind, Refusal};
-use e2d_core::id::{BootId, NodeId, Nonce};
+use e2d_core::id::{BootId, Epoch, NodeId, Nonce};
 use e2d_core::observe::{Gate, Process, Seen, World};
 use e2d_core::plan::{self, Plan, TRACKS, Track, Verdict};
 use e2d_core::report::Report;
@@ -262,7 +262,7 @@ impl Mind {
             (Action::AddLearner { node, .. }, Outcome::Added(member)) => {
                 self.world.sponsor(*member, *node);
             }
-            (Action::Archive, Outcome::Archived(receipt)) => {
+            (Action::Archive, Outcome::Archived(receipt)) if self.is_current(receipt.epoch) => {
                 self.world.archived = Some(Seen { value: receipt.revision, at: now });
             }
             _ => {}
@@ -284,6 +284,11 @@ impl Mind {
         if matches!(action, Action::AddLearner { .. } | Action::Promote { .. } | Action::Remove(_)) {
             self.changed += 1;
         }
+    }
+
+    /// Whether this is the epoch that our disk is in: an act may end when another one has begun.
+    fn is_current(&self, epoch: Epoch) -> bool {
+        self.world.state.place.is_some_and(|place| place.epoch == epoch)
     }
 
     /// Writes a line of the decision log.

@@ -42,7 +42,6 @@ pub(super) fn paint(setting: &Setting, world: &World, report: &Report, numbers: 
         revision: status.map_or(0, |status| status.revision.0),
         lineage: world.lineage().map(offline::shown),
         members: members(world, &numbers.in_doubt),
-        members_remembered: world.etcd.members.is_none(),
         peers: peers(world),
         store: store(setting, world, numbers.left_out),
         acts: said(|verdict| matches!(verdict, Verdict::Act(_))),
@@ -105,6 +104,7 @@ fn members(world: &World, in_doubt: &BTreeSet<MemberId>) -> Vec<Member> {
         present: world.leads().then(|| safety::is_present(world, member)),
         in_doubt: in_doubt.contains(&member.id),
         client_url: client_url(world, member),
+        remembered: false,
     };
     listed.value.iter().map(member).collect()
 }
@@ -114,7 +114,9 @@ pub(crate) fn remembered(recorded: &Recorded) -> Member {
     Member {
         id: recorded.member.to_string(),
         peer_url: recorded.peer_url.clone(),
+        learner: recorded.learner,
         started: recorded.started,
+        remembered: true,
         ..Member::default()
     }
 }

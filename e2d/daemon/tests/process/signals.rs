@@ -32,6 +32,22 @@ fn a_reload_leaves_etcd_alone() -> Result<()> {
     cluster.passed(&calm())
 }
 
+/// S21: a daemon that hangs does not hide what its disk and its store show.
+#[test]
+fn a_daemon_that_hangs_is_looked_past() -> Result<()> {
+    let mut cluster = Cluster::new("hangs", EtcdVersion::V3_6, 1)?;
+    cluster.serve()?;
+    cluster.signal(0, Signal::STOP)?;
+    let shown = cluster.run(0, &["status"])?;
+    let (text, errors) = (String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&shown.stderr));
+    ensure!(shown.status.code() == Some(75), "{}: {errors}", shown.status);
+    ensure!(text.contains("member ") && text.contains("epoch 1 live"), "{text}");
+    ensure!(errors.contains("the daemon hangs"), "{errors}");
+    cluster.signal(0, Signal::CONT)?;
+    cluster.serves(0)?;
+    cluster.passed(&calm())
+}
+
 /// S13: a stop beside a reload ends e2d and its etcd: it is not lost with the program that was told.
 #[test]
 fn a_stop_is_not_lost_around_a_reload() -> Result<()> {

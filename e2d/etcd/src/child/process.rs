@@ -113,7 +113,7 @@ pub(super) fn user_of(data_dir: &Utf8Path) -> io::Result<Option<User>> {
     if let Some(pid) = pids()?.find(|&pid| runs_on_it(pid)) {
         return Ok(Some(User::Process(pid)));
     }
-    let database = match std::fs::File::open(data_dir.join("member/snap/db")) {
+    let database = match fs_err::File::open(data_dir.join("member/snap/db")) {
         Ok(database) => database,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),

@@ -9,18 +9,12 @@ use std::io::{self, Read};
 
 /// The newest snapshot whose sum is right.
 pub(super) fn newest(dir: &Utf8Path) -> io::Result<Option<Position>> {
-    let entries = match dir.read_dir_utf8() {
-        Ok(entries) => entries,
+    let names = match super::names(dir) {
+        Ok(names) => names,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if let Some(position) = position(entry.file_name()) {
-            found.push((position, entry.path().to_owned()));
-        }
-    }
+    let mut found: Vec<_> = names.iter().filter_map(|name| Some((position(name)?, dir.join(name)))).collect();
     found.sort_unstable_by(|a, b| b.cmp(a));
     for (position, path) in found {
         if is_whole(&path)? {
@@ -38,7 +32,7 @@ fn position(name: &str) -> Option<Position> {
 
 /// A snapshot is a protobuf message of a sum and the bytes it is of, in this order.
 fn is_whole(path: &Utf8Path) -> io::Result<bool> {
-    let mut file = io::BufReader::new(fs_err::File::open(path)?);
+    let mut file = io::BufReader::new(std::fs::File::open(path)?);
     let crc = match (byte(&mut file)?, varint(&mut file)?) {
         (Some(0x08), Some(crc)) if crc != 0 => crc,
         _ => return Ok(false),

@@ -171,18 +171,12 @@ pub(super) fn exists(dir: &Utf8Path) -> io::Result<bool> {
 /// The segments' names in order: `<sequence>-<index of its first entry>.wal`, both in 16 hexadecimal digits.
 fn segments(dir: &Utf8Path) -> Result<Vec<String>, WalError> {
     let failed = |source| WalError::Io { path: dir.to_owned(), source };
-    let entries = match dir.read_dir_utf8() {
-        Ok(entries) => entries,
+    let names = match super::names(dir) {
+        Ok(names) => names,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(WalError::Missing),
         Err(e) => return Err(failed(e)),
     };
-    let mut found = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name().to_owned();
-        if let Some(sequence) = sequence(&name) {
-            found.push((sequence, name));
-        }
-    }
+    let mut found: Vec<_> = names.into_iter().filter_map(|name| Some((sequence(&name)?, name))).collect();
     found.sort();
     if found.is_empty() {
         return Err(WalError::Missing);

@@ -3,7 +3,7 @@
 use crate::gate;
 use anyhow::{Result, ensure};
 use e2d_testkit::{EtcdVersion, wait_for};
-use e2d_tests_etcd::{PATIENCE, Setup, copy, flip_a_byte, truncate};
+use e2d_tests_etcd::{BOUND_BY_MODES, PATIENCE, Setup, copy, flip_a_byte, mode, truncate};
 use std::time::Duration;
 
 /// S3 S6 S22: what plain etcd 3.4 holds, on one machine and on three that serve, is taken over one machine after the other: it
@@ -89,6 +89,29 @@ fn damaged_data_is_filled_again() -> Result<()> {
         cluster.start(3)?;
         cluster.is_whole(&format!("after {what}"))?;
         cluster.lost_nothing(&format!("by {what}"))?;
+    }
+    cluster.passed(&gate())
+}
+
+/// S6 S21: files of etcd's that e2d may not read, as another user leaves them, are not damaged: nothing is given up, the file is
+/// named, and the member goes on as who it was when they may be read.
+#[test]
+fn data_that_may_not_be_read_is_not_damaged() -> Result<()> {
+    let mut cluster = Setup::new("forbidden", 3).build()?;
+    cluster.start_all()?;
+    let members = cluster.is_whole("at birth")?;
+    cluster.wrap(3, &BOUND_BY_MODES);
+    for (file, lasts) in [("/db", Duration::ZERO), (".wal", Duration::from_secs(62))] {
+        cluster.power_off(3)?;
+        let files = cluster.files_of(3, file)?;
+        files.iter().try_for_each(|file| mode(file, 0o000))?;
+        cluster.start(3)?;
+        cluster.tells("ermission denied")?;
+        ensure!(cluster.status(3)?.to_string().contains(file), "{file} is not named: {}", cluster.status(3)?);
+        cluster.lasts(lasts);
+        ensure!(cluster.set_aside(3)?.is_empty(), "data that may not be read was set aside");
+        files.iter().try_for_each(|file| mode(file, 0o600))?;
+        ensure!(cluster.is_whole("when they may be read")? == members, "the members have changed");
     }
     cluster.passed(&gate())
 }

@@ -185,11 +185,8 @@ impl Shelf {
     fn wanted(&self, contents: &Contents, trust: Trust) -> Result<Option<Wanted>, Failure> {
         if let Some(lineage) = self.lineage()? {
             // What was found when it was read back counts, as in the choice itself.
-            let base = lineage.claim.source.map(|source| {
-                let listed = self.contents.find(source.archive);
-                (source.epoch, listed.map_or(source.revision, Listed::revision))
-            });
-            return Ok(Some(Wanted { lineage: lineage.lineage, epoch: lineage.epoch, base, trust }));
+            let bounds = lineage.bounds(|archive| self.contents.find(archive).map(Listed::revision));
+            return Ok(Some(Wanted { lineage: lineage.lineage, epoch: lineage.epoch, bounds, trust }));
         }
         let all = || contents.archives.iter().map(|listed| &listed.archive.manifest);
         let lineages: BTreeSet<LineageId> = all().map(|manifest| manifest.lineage).collect();
@@ -200,7 +197,7 @@ impl Shelf {
                 let error = ShelfError::Several { store: self.store.describe(), count: lineages.len() };
                 Err(Failure::advise(error, candidates(&self.items(), SHOWN_DIGITS)))
             }
-            Some(lineage) => Ok(Some(Wanted { lineage: *lineage, epoch, base: None, trust })),
+            Some(lineage) => Ok(Some(Wanted { lineage: *lineage, epoch, bounds: vec![], trust })),
         }
     }
 }

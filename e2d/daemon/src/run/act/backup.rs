@@ -175,11 +175,8 @@ fn judge(archive: &Archive, outcome: archive::Outcome) -> Result<Receipt, Unveri
 /// The newest archive of this epoch, if nobody has read it back. One whose record cannot be read is left alone: there
 /// is one, and another cannot be put in its place.
 async fn left(store: &dyn Store, place: &Place) -> Result<Option<Archive>, String> {
-    let newest = catalogue::newest(store, place.epoch).await.map_err(|error| chain(&error))?;
-    let is_left = |listed: &Listed| {
-        let is_ours = listed.archive.manifest.lineage == place.lineage;
-        is_ours && listed.verified.is_none() && listed.unread.is_none()
-    };
+    let newest = catalogue::newest(store, place.lineage, place.epoch).await.map_err(|error| chain(&error))?;
+    let is_left = |listed: &Listed| listed.verified.is_none() && listed.unread.is_none();
     Ok(newest.filter(is_left).map(|listed| listed.archive))
 }
 
