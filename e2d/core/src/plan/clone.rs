@@ -9,12 +9,13 @@ use crate::memory::{Phase, Place};
 use crate::observe::{DataDir, World};
 use crate::reason::Reason;
 use crate::safety;
+use crate::word::EtcdWord;
 use std::net::IpAddr;
 
 /// Considers whether another machine speaks with our node id.
 #[must_use]
 pub fn consider(world: &World) -> Verdict {
-    let Some(other) = world.clone_at else { return Verdict::Idle };
+    let Some(other) = world.clone_at else { return beside_a_twin(world) };
     let home = home(world);
     let at_home = home == Some(world.me.peer_url.as_str());
     if at_home {
@@ -40,6 +41,28 @@ pub fn consider(world: &World) -> Verdict {
         }
     };
     abandon(world, because)
+}
+
+/// Another machine in sight whose disk is the same member under an identity of its own: one of the two is a copy from before
+/// e2d ran on either. Who of them came first is not known, so what runs goes on, and the other waits for a person; where both
+/// run, whoever is away from where etcd's list has the member stops.
+fn beside_a_twin(world: &World) -> Verdict {
+    let Some(place) = world.state.place else { return Verdict::Idle };
+    let here = safety::host(&world.me.peer_url);
+    let twin = world.visible().find(|(_, peer)| {
+        let told = peer.word.as_ref().and_then(|word| word.place);
+        let same = told.is_some_and(|theirs| (theirs.cluster, theirs.member) == (place.cluster, place.member));
+        same && here != Some(peer.addr.ip().to_string().as_str())
+    });
+    let Some((_, twin)) = twin else { return Verdict::Idle };
+    if world.runs().is_none() {
+        return Verdict::Wait(Reason::Cloned(twin.addr.to_string()));
+    }
+    let runs = twin.word.as_ref().is_some_and(|word| word.etcd != EtcdWord::Stopped);
+    let listed = world.members().into_iter().flatten().find(|member| member.id == place.member);
+    let listed = listed.and_then(|member| safety::host(&member.peer_url)?.parse::<IpAddr>().ok());
+    let away = listed.is_some_and(|listed| here.and_then(|host| host.parse().ok()) != Some(listed));
+    if runs && away { Verdict::Act(Action::Stop { why: StopReason::Cloned(twin.addr) }) } else { Verdict::Idle }
 }
 
 /// Whether this disk knows who the members are, and that its own is none of them, neither by its id nor by its node.

@@ -107,7 +107,7 @@ fn excuse(world: &World, full: &Intent, loss: Loss, danger: Danger) -> Option<&'
     if danger == Danger::Restore && world.data == Some(DataDir::Empty) {
         return Some("an empty directory is filled for a claim that is on this disk; it serves when that goes live");
     }
-    if loss == Loss::Clone {
+    if loss == Loss::Clone || tells_of_a_copy(world, loss) {
         return Some("nobody has told of a copy of this disk; each act has its own proof");
     }
     let never_served = world.state.phase == Phase::Founding && !world.state.opened;
@@ -196,6 +196,14 @@ fn witnessed(world: &World) -> bool {
             asked.answers.values().map(move |told| (told.removed || told.serves) && told.start == asked.start)
         })
         .any(|told| told)
+}
+
+/// Whether the node that is lost tells that it is the same member as this one.
+fn tells_of_a_copy(world: &World, loss: Loss) -> bool {
+    let (Loss::Word(node) | Loss::Life(node) | Loss::Peer(node)) = loss else { return false };
+    let told = world.peers.get(&node).and_then(|peer| peer.word.as_ref()?.place);
+    let member = |place: e2d_core::memory::Place| (place.cluster, place.member);
+    told.is_some() && told.map(member) == world.state.place.map(member)
 }
 
 fn says_stopped(world: &World, loss: Loss) -> bool {

@@ -9,7 +9,7 @@ use e2d_core::lineage::{ClaimKind, Lineage, LineageState};
 use e2d_core::memory::{Heard, Phase, Place, State};
 use e2d_core::observe::{DataDir, ExitCause, Gate, Process, Trouble, World};
 use e2d_core::plan;
-use e2d_core::word::{Known, Word};
+use e2d_core::word::{EtcdWord, Known, Word};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -641,6 +641,33 @@ fn a_copy_of_an_empty_disk_does_not_speak_for_its_original() {
     let Some(Action::Identify(fresh)) = plan::plan(&copy).node else { panic!("{}", plan::plan(&copy).report) };
     assert_ne!(fresh.node, node(1));
     assert_eq!(fresh.former, [], "it would be a proof that the original is dead");
+}
+
+/// S11: a disk that was copied before e2d ran on it is one member under two identities. Beside one in sight nothing is started;
+/// of two that run whoever is away from where etcd's list has the member stops.
+#[test]
+fn one_member_on_two_machines_does_not_speak_twice() {
+    let members = lineage(3, 1, LineageState::Live, ClaimKind::Birth);
+    let twin = |etcd: EtcdWord| Word { etcd, place: Some(worlds::place(&members, 1)), ..member_word(&members, 9) };
+    let stops = |world: &World| matches!(plan::plan(world).node, Some(Action::Stop { .. }));
+
+    let mut idle = worlds::settled(&members, Phase::Member);
+    let asks = plan::plan(&idle);
+    assert!(asks.node.is_some(), "{}", asks.report);
+    worlds::meet(&mut idle, 9, twin(EtcdWord::Stopped), Duration::from_secs(1));
+    let waits = plan::plan(&idle);
+    assert!(waits.node.is_none() && waits.report.to_string().contains("runs a copy of this disk"), "{}", waits.report);
+
+    for (listed, expected) in [(1, false), (9, true), (77, true)] {
+        let mut world = worlds::leader(&members);
+        let own = world.state.place.unwrap().member;
+        let list = &mut world.etcd.members.as_mut().unwrap().value;
+        list.iter_mut().filter(|member| member.id == own).for_each(|member| member.peer_url = worlds::url(listed));
+        worlds::meet(&mut world, 9, twin(EtcdWord::Stopped), Duration::from_secs(1));
+        assert!(!stops(&world), "who runs goes on beside one that does not");
+        worlds::meet(&mut world, 9, twin(EtcdWord::Open), Duration::from_secs(1));
+        assert_eq!(stops(&world), expected, "listed at {listed}: {}", plan::plan(&world).report);
+    }
 }
 
 /// S13: a member that met its clone was frozen, and was removed meanwhile. Neither the clone nor the member has a place
