@@ -34,14 +34,6 @@ impl ArchiveSeen {
     }
 }
 
-impl StoreView {
-    /// An archive of another cluster than that of this place.
-    #[must_use]
-    pub fn foreign_archive(&self, place: &Place) -> Option<&ArchiveSeen> {
-        self.archives.iter().find(|archive| archive.lineage != place.lineage)
-    }
-}
-
 /// Why the store told us nothing. None of these is "empty".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -77,4 +69,12 @@ pub struct StoreView {
     pub archives: Vec<ArchiveSeen>,
     /// Whether there is anything else that is, or was, a backup: of another program, or damaged.
     pub other_backups: bool,
+}
+
+impl StoreView {
+    /// An archive of another cluster than that of this place.
+    #[must_use]
+    pub fn foreign_archive(&self, place: &Place) -> Option<&ArchiveSeen> {
+        self.archives.iter().find(|archive| archive.lineage != place.lineage)
+    }
 }

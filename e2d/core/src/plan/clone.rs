@@ -1,5 +1,8 @@
 //! One disk on two machines: the copy that is not at the member's own address gives its identity up. If the
 //! member was removed meanwhile, none of them has a place, and both do; else both wait.
+//!
+//! Two that were copied before they had an identity have one each, and are known by the member that both claim to be:
+//! nothing is started beside such a twin.
 
 use super::disk::abandon;
 use super::{Verdict, restart};

@@ -36,6 +36,7 @@ pub(super) fn failure(error: AskError) -> Failure {
             let passes = [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled].contains(&status.code());
             let exit = if passes { Exit::TryAgain } else { Exit::Failed };
             let hint = match status.code() {
+                Code::Unavailable => "try again",
                 _ if passes => "try again; if it goes on, the daemon hangs",
                 Code::FailedPrecondition | Code::NotFound => "nothing was changed; see `e2d status`",
                 _ => "see `e2d why` and the daemon's log",
